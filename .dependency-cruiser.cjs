@@ -1,0 +1,57 @@
+// Imports point one way. `allowed` is the table of docs/architecture.md: what is not in it is a fault.
+const room = (name) => `^src/${name}/`
+const file = (name) => `^src/${name}\\.ts$`
+const from = (path, ...to) => ({ from: { path }, to: { path: [path, ...to] } })
+
+const domain = [room('keystroke'), room('schemas'), file('errors')]
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    { name: 'no-cycle', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'entries-are-not-imported',
+      severity: 'error',
+      from: {},
+      to: { path: file('(server|lambda|openapi)') },
+    },
+    {
+      name: 'one-reader-of-the-runtime',
+      severity: 'error',
+      from: { path: '^src/', pathNot: room('inference') },
+      to: { path: 'onnxruntime' },
+    },
+    {
+      name: 'pure-domain',
+      severity: 'error',
+      from: { path: '^src/(keystroke|schemas)/' },
+      to: { path: 'fastify', pathNot: '^src/' },
+    },
+    {
+      name: 'types-only',
+      severity: 'error',
+      from: { path: room('keystroke') },
+      to: { path: room('schemas'), dependencyTypesNot: ['type-only'] },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  allowed: [
+    { from: {}, to: { pathNot: '^src/' } },
+    { from: { path: '^test/' }, to: {} },
+    from(file('(server|lambda|openapi)'), file('(app|config)')),
+    from(file('app'), room('plugins'), room('routes'), room('schemas'), file('config')),
+    from(room('plugins'), room('inference'), ...domain, file('config')),
+    from(room('routes'), ...domain),
+    from(room('inference'), ...domain),
+    from(room('keystroke'), room('schemas'), file('errors')),
+    from(room('schemas')),
+    from(file('config'), file('errors')),
+  ],
+  allowedSeverity: 'error',
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: 'specify',
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types'] },
+  },
+}
