@@ -1,0 +1,70 @@
+import { format } from 'node:util'
+
+/** One field of a request that is at fault: a JSON Pointer (RFC 6901) and what is wrong there. */
+export interface FieldError {
+  pointer: string
+  message: string
+}
+
+/**
+ * An error with a stable code. The ones with a status below 500 are the caller's, and their message is for
+ * the caller; those that stop the start carry 500 and are read by whoever starts the service.
+ * No message ever holds a timing.
+ */
+export class CodedError extends Error {
+  readonly code: string
+  readonly statusCode: number
+  readonly errors: FieldError[] | undefined
+
+  constructor(code: string, statusCode: number, message: string, errors?: FieldError[], cause?: unknown) {
+    super(message, { cause })
+    this.name = 'CodedError'
+    this.code = code
+    this.statusCode = statusCode
+    this.errors = errors
+  }
+}
+
+/** Every coded error of the service: status and message, `%s` standing for the arguments of `coded`. */
+const MESSAGES = {
+  KSR_INVALID_REQUEST: [400, 'The request does not have the documented form.'],
+  KSR_INVALID_JSON: [400, 'The body is not valid JSON.'],
+  KSR_INVALID_URL: [400, 'The URL is not valid.'],
+  KSR_BAD_REQUEST: [400, 'The request can not be read.'],
+  KSR_MODEL_NOT_FOUND: [404, 'There is no model "%s". GET /models lists those there are.'],
+  KSR_ROUTE_NOT_FOUND: [404, 'There is nothing at this path. GET / lists what there is.'],
+  KSR_METHOD_NOT_ALLOWED: [405, 'This path answers %s only.'],
+  KSR_NOT_ACCEPTABLE: [406, 'The answer is application/json, which the Accept header rules out.'],
+  KSR_BODY_TOO_LARGE: [413, 'The body is larger than the %s bytes that are read.'],
+  KSR_URL_TOO_LONG: [414, 'A part of the path is too long.'],
+  KSR_UNSUPPORTED_MEDIA_TYPE: [415, 'Send the body as application/json.'],
+  KSR_KEYSTROKE_COUNT: [422, 'The text has %s keys; %s keystrokes were sent.'],
+  KSR_RELEASE_BEFORE_PRESS: [422, 'Keystroke %s is released before it is pressed.'],
+  KSR_PRESS_ORDER: [422, 'Keystroke %s is pressed before the one in front of it: send them in press order.'],
+  KSR_INTERNAL: [500, 'The request failed. The log has the cause under this request id.'],
+  KSR_CONFIG: [500, 'The environment is not right: %s.'],
+  KSR_MANIFEST: [500, '%s: %s.'],
+  KSR_MODEL_FILE: [500, '%s: %s.'],
+} as const satisfies Record<string, [number, string]>
+
+export type ErrorCode = keyof typeof MESSAGES
+
+interface Details {
+  /** The one field at fault, which the message is about. */
+  at?: string
+  /** The fields at fault, each with a message of its own. */
+  errors?: FieldError[]
+  cause?: unknown
+}
+
+/** The error of that code, its arguments put into the message. */
+export function coded(
+  code: ErrorCode,
+  args: readonly (string | number)[] = [],
+  details: Details = {},
+): CodedError {
+  const [statusCode, template] = MESSAGES[code]
+  const message = format(template, ...args)
+  const errors = details.at === undefined ? details.errors : [{ pointer: details.at, message }]
+  return new CodedError(code, statusCode, message, errors, details.cause)
+}

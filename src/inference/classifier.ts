@@ -1,0 +1,131 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { coded } from '../errors.js'
+import type { FeatureRow } from '../keystroke/features.js'
+import type { Tensor as TensorCard } from '../schemas/model.js'
+import type { Candidate, Recognition, UserId } from '../schemas/recognition.js'
+import { bestFirst } from './candidates.js'
+import type { ManifestEntry } from './manifest.js'
+import { reasonToRefuse } from './onnx-file.js'
+
+/** How far a score may be from the one that training had for the same row. */
+const SCORE_TOLERANCE = 1e-4
+
+const SESSION_OPTIONS: InferenceSession.SessionOptions = {
+  // A row is microseconds of work: handing parts of it to other threads costs more than it saves.
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+  logSeverityLevel: 3,
+}
+
+export interface ClassifierOptions {
+  /** The user ids, in the order of the model's scores. */
+  classes: readonly UserId[]
+  /** Whether candidates are answered without their scores. */
+  hideScores: boolean
+}
+
+/** One loaded model: a feature row in, the user who typed it out. */
+export class Classifier {
+  readonly #session: InferenceSession
+  readonly #entry: ManifestEntry
+  readonly #classes: readonly UserId[]
+  readonly #hideScores: boolean
+
+  private constructor(session: InferenceSession, entry: ManifestEntry, options: ClassifierOptions) {
+    this.#session = session
+    this.#entry = entry
+    this.#classes = options.classes
+    this.#hideScores = options.hideScores
+  }
+
+  /**
+   * Opens a model from its file's bytes and proves that it is the one the manifest declares.
+   * @throws KSR_MODEL_FILE with the file and the reason
+   */
+  static async open(
+    entry: ManifestEntry,
+    bytes: Uint8Array,
+    options: ClassifierOptions,
+  ): Promise<Classifier> {
+    const refuse = (reason: string, cause?: unknown) =>
+      coded('KSR_MODEL_FILE', [entry.file, reason], { cause })
+    const foreign = reasonToRefuse(bytes)
+    if (foreign !== undefined) throw refuse(foreign)
+    const session = await InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
+      throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
+    })
+    checkTensors('input', session.inputMetadata, [entry.input], refuse)
+    checkTensors('output', session.outputMetadata, entry.outputs, refuse)
+    const width = entry.outputs[1]?.shape[1]
+    if (width !== options.classes.length) {
+      throw refuse(`it scores ${width} classes, the manifest lists ${options.classes.length}`)
+    }
+    const classifier = new Classifier(session, entry, options)
+    if (!(await classifier.#answersAsTrained())) {
+      throw refuse('it does not answer the check row of the manifest as it did in training')
+    }
+    return classifier
+  }
+
+  /**
+   * Who typed it.
+   * @param row the features of one typing, in FEATURE_ORDER
+   * @param top how many candidates to answer beside the user; 0 for none
+   */
+  async classify(row: FeatureRow, top = 0): Promise<Recognition> {
+    const { name: model, version } = this.#entry
+    if (top === 0) return { user: (await this.#run(row, ['label'])).user, model, version }
+    const { user, scores } = await this.#run(row, ['label', 'scores'])
+    return { user, model, version, candidates: this.#candidates(user, scores, top) }
+  }
+
+  /** Frees the native session. */
+  async release(): Promise<void> {
+    await this.#session.release()
+  }
+
+  /** Scores that nobody asked for are not copied out of the runtime: without their name they are empty. */
+  async #run(row: FeatureRow, outputs: string[]): Promise<{ user: UserId; scores: Float32Array }> {
+    const input = new Tensor('float32', row, [1, row.length])
+    const { label, scores } = await this.#session.run({ [this.#entry.input.name]: input }, outputs)
+    const user = label?.data[0] as bigint | string
+    return {
+      user: typeof user === 'bigint' ? Number(user) : user,
+      scores: (scores?.data ?? new Float32Array()) as Float32Array,
+    }
+  }
+
+  #candidates(user: UserId, scores: Float32Array, top: number): Candidate[] {
+    return bestFirst(scores, this.#classes.indexOf(user), top).map((index) => {
+      const candidate = { user: this.#classes[index] as UserId }
+      return this.#hideScores ? candidate : { ...candidate, score: scores[index] as number }
+    })
+  }
+
+  async #answersAsTrained(): Promise<boolean> {
+    const { row, user, score } = this.#entry.check
+    const answer = await this.#run(Float32Array.from(row), ['label', 'scores'])
+    const difference = Math.abs((answer.scores[this.#classes.indexOf(user)] ?? Number.NaN) - score)
+    return answer.user === user && difference <= SCORE_TOLERANCE
+  }
+}
+
+function checkTensors(
+  side: string,
+  actual: readonly InferenceSession.ValueMetadata[],
+  declared: readonly TensorCard[],
+  refuse: (reason: string) => Error,
+): void {
+  const found = actual.map(describe).join(', ')
+  const wanted = declared.map(({ name, type, shape }) => `${name}: ${type}[${shape}]`).join(', ')
+  if (found !== wanted) throw refuse(`its ${side} is ${found}, the manifest says ${wanted}`)
+}
+
+function describe(value: InferenceSession.ValueMetadata): string {
+  if (!value.isTensor) return `${value.name}: not a tensor`
+  // A dimension with a name, such as "batch", can have any size: the manifest's −1.
+  const shape = value.shape.map((size) => (typeof size === 'number' ? size : -1))
+  return `${value.name}: ${value.type}[${shape}]`
+}

@@ -1,0 +1,69 @@
+import { coded } from '../errors.js'
+import type { Keystroke, Sample, Summary } from '../schemas/sample.js'
+
+/** The eight numbers that a summary model eats, in the order in which it was trained on them. */
+export const FEATURE_ORDER = [
+  'HT.Mean',
+  'HT.STD',
+  'PPT.Mean',
+  'PPT.STD',
+  'RRT.Mean',
+  'RRT.STD',
+  'RPT.Mean',
+  'RPT.STD',
+] as const
+
+/** The numbers of one typing in FEATURE_ORDER, ms, narrowed to the models' float32. */
+export type FeatureRow = Float32Array
+
+/**
+ * The feature row of a sample: of a summary as it was sent, of raw keystrokes as computed from them.
+ * @param keys how many keys the text has
+ * @throws KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER
+ */
+export function featureRow(sample: Sample, keys: number): FeatureRow {
+  const { HT, PPT, RRT, RPT } = 'keystrokes' in sample ? summarise(sample.keystrokes, keys) : sample
+  return Float32Array.of(HT.Mean, HT.STD, PPT.Mean, PPT.STD, RRT.Mean, RRT.STD, RPT.Mean, RPT.STD)
+}
+
+/**
+ * Mean and population standard deviation (ms, float64) of the four kinds of time:
+ * holdTime[i] = release[i] − press[i], pressPress[i] = press[i+1] − press[i],
+ * releaseRelease[i] = release[i+1] − release[i], releasePress[i] = press[i+1] − release[i].
+ * @throws as featureRow
+ */
+export function summarise(keystrokes: readonly Keystroke[], keys: number): Summary {
+  checkTimings(keystrokes, keys)
+  const pairs = keystrokes.slice(1).map((next, i) => [keystrokes[i] as Keystroke, next] as const)
+  return {
+    HT: meanAndDeviation(keystrokes.map((key) => key.release - key.press)),
+    PPT: meanAndDeviation(pairs.map(([key, next]) => next.press - key.press)),
+    RRT: meanAndDeviation(pairs.map(([key, next]) => next.release - key.release)),
+    RPT: meanAndDeviation(pairs.map(([key, next]) => next.press - key.release)),
+  }
+}
+
+function checkTimings(keystrokes: readonly Keystroke[], keys: number): void {
+  if (keystrokes.length !== keys) {
+    throw coded('KSR_KEYSTROKE_COUNT', [keys, keystrokes.length], { at: '/keystrokes' })
+  }
+  let previous = Number.NEGATIVE_INFINITY
+  keystrokes.forEach(({ press, release }, i) => {
+    if (press < previous) throw coded('KSR_PRESS_ORDER', [i], { at: `/keystrokes/${i}/press` })
+    if (release < press) throw coded('KSR_RELEASE_BEFORE_PRESS', [i], { at: `/keystrokes/${i}/release` })
+    previous = press
+  })
+}
+
+/**
+ * Two passes, each summed in key order. Training sums in the same order, so that both sides get the same
+ * number to the last bit, and a row is never labelled otherwise here than there.
+ */
+function meanAndDeviation(times: readonly number[]): { Mean: number; STD: number } {
+  let sum = 0
+  for (const time of times) sum += time
+  const mean = sum / times.length
+  let squares = 0
+  for (const time of times) squares += (time - mean) * (time - mean)
+  return { Mean: mean, STD: Math.sqrt(squares / times.length) }
+}

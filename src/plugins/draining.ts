@@ -1,0 +1,21 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether the service is closing: it finishes what it has and wants no more. */
+    isDraining(): boolean
+  }
+}
+
+/** Knows from the first moment of closing that the service is on its way out. */
+export const draining = fp(
+  async (app: FastifyInstance) => {
+    let closing = false
+    app.decorate('isDraining', () => closing)
+    app.addHook('preClose', async () => {
+      closing = true
+    })
+  },
+  { name: 'draining' },
+)

@@ -1,0 +1,93 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { CodedError, coded, type ErrorCode, type FieldError } from '../errors.js'
+import type { Problem } from '../schemas/problem.js'
+import { meantSchemas } from '../schemas/sample.js'
+
+type Fault = NonNullable<FastifyError['validation']>[number]
+
+/** Fastify's own errors that a caller can cause, as ours. */
+const FASTIFY_ERRORS: Record<string, ErrorCode> = {
+  FST_ERR_BAD_URL: 'KSR_INVALID_URL',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'KSR_BODY_TOO_LARGE',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'KSR_INVALID_JSON',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'KSR_INVALID_JSON',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'KSR_UNSUPPORTED_MEDIA_TYPE',
+  FST_ERR_MAX_PARAM_LENGTH: 'KSR_URL_TOO_LONG',
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+/** Answers every error, and every path or method that there is not, as an RFC 9457 problem document. */
+export const problems = fp(
+  async (app: FastifyInstance) => {
+    app.setErrorHandler(answerProblem)
+    // Before the body is parsed: what is wrong with the body of a request to nowhere is no matter.
+    app.addHook('onRequest', async (request, reply) => {
+      if (!request.is404) return
+      const allowed = METHODS.filter((method) => app.findRoute({ method, url: request.url }) !== null)
+      if (allowed.length === 0) throw coded('KSR_ROUTE_NOT_FOUND')
+      const allow = allowed.join(', ')
+      reply.header('allow', allow)
+      throw coded('KSR_METHOD_NOT_ALLOWED', [allow])
+    })
+  },
+  { name: 'problems' },
+)
+
+/** Answers one error: the caller's own with what to mend, any other with the request id alone. */
+export function answerProblem(
+  cause: FastifyError | CodedError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const error = asCoded(cause, request)
+  // A caller's mistake wakes nobody up. The message of an unforeseen error stays in the log.
+  if (error.statusCode >= 500) request.log.error({ err: cause }, 'request failed')
+  else request.log.info({ code: error.code }, 'request refused')
+  const problem: Problem = {
+    type: `urn:problem-type:${error.code.toLowerCase().replaceAll('_', '-').replace('-', ':')}`,
+    title: STATUS_CODES[error.statusCode] as string,
+    status: error.statusCode,
+    detail: error.message,
+    instance: request.id,
+    code: error.code,
+    ...(error.errors && { errors: error.errors }),
+  }
+  return reply.code(error.statusCode).type('application/problem+json').send(problem)
+}
+
+function asCoded(error: FastifyError | CodedError, request: FastifyRequest): CodedError {
+  if (error instanceof CodedError) return error
+  if (error.validation !== undefined) {
+    return coded('KSR_INVALID_REQUEST', [], { errors: fieldErrors(error, request.body) })
+  }
+  const code = FASTIFY_ERRORS[error.code]
+  if (code !== undefined) return coded(code, [request.routeOptions.bodyLimit])
+  // What is left below 500 are faults of the transport, such as a body shorter than it was announced.
+  return coded((error.statusCode ?? 500) < 500 ? 'KSR_BAD_REQUEST' : 'KSR_INTERNAL')
+}
+
+function fieldErrors({ validation = [], validationContext }: FastifyError, body: unknown): FieldError[] {
+  if (validationContext !== 'body')
+    return validation.map((fault) => fieldError(fault, `/${validationContext}`))
+  // Of a body with alternatives each one's fault is reported, and that the body is none of them.
+  const meant = meantSchemas(body)
+  const own = validation.filter(({ schemaPath }) => meant.some((name) => schemaPath.startsWith(`${name}#`)))
+  return (own.length > 0 ? own : validation).map((fault) => fieldError(fault, ''))
+}
+
+function fieldError({ keyword, instancePath, params, message = '' }: Fault, root: string): FieldError {
+  const at = (property: unknown) => `${root}${instancePath}/${escapePointer(String(property))}`
+  if (keyword === 'required') return { pointer: at(params.missingProperty), message: 'is required' }
+  if (keyword === 'additionalProperties') {
+    return { pointer: at(params.additionalProperty), message: 'is not a property that may be here' }
+  }
+  return { pointer: `${root}${instancePath}`, message }
+}
+
+/** RFC 6901, section 3. */
+function escapePointer(property: string): string {
+  return property.replaceAll('~', '~0').replaceAll('/', '~1')
+}

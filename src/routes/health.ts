@@ -1,0 +1,48 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Health, Liveness } from '../schemas/health.js'
+import { reference } from '../schemas/reference.js'
+
+/** Whether the process lives, and whether it wants requests. */
+export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app, { version }) => {
+  for (const [url, operationId, summary] of [
+    ['/health', 'health', 'Whether every model can answer'],
+    ['/health/ready', 'ready', 'The same, for an orchestrator that routes requests'],
+  ] as const) {
+    app.get(
+      url,
+      {
+        schema: {
+          operationId,
+          tags: ['operation'],
+          summary,
+          response: {
+            200: reference(Health, 'It can.'),
+            503: reference(Health, 'It is closing.'),
+          },
+        },
+      },
+      async (_request, reply) => {
+        const closing = app.isDraining()
+        return reply.code(closing ? 503 : 200).send({
+          status: closing ? 'draining' : 'ok',
+          version,
+          uptime: process.uptime(),
+          models: Object.fromEntries(app.models.cards.map(({ name }) => [name, 'ready'])),
+        })
+      },
+    )
+  }
+
+  app.get(
+    '/health/live',
+    {
+      schema: {
+        operationId: 'live',
+        tags: ['operation'],
+        summary: 'Whether the process answers, for an orchestrator that restarts it',
+        response: { 200: Liveness },
+      },
+    },
+    async () => ({ status: 'ok' }),
+  )
+}

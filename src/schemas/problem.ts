@@ -1,0 +1,47 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { reference } from './reference.js'
+
+/** RFC 9457 problem details, with a stable `code` and, for validation, the fields at fault. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'A name for this kind of problem, made from the code.' }),
+    title: Type.String({ description: "The status code's phrase." }),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'What is wrong, for a human.' }),
+    instance: Type.String({ description: 'The request id, under which the log speaks of it.' }),
+    code: Type.String({ pattern: '^KSR_[A-Z_]+$', description: 'Stable: what a program may test for.' }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          pointer: Type.String({ description: 'JSON Pointer (RFC 6901) to the field.' }),
+          message: Type.String(),
+        }),
+      ),
+    ),
+  },
+  { $id: 'Problem', description: 'RFC 9457 problem details.' },
+)
+export type Problem = Static<typeof Problem>
+
+const REASONS = {
+  400: 'The request does not have the documented form; `errors` points at the fields.',
+  404: 'There is no such model.',
+  406: 'The Accept header rules out application/json.',
+  413: 'The body is too large.',
+  415: 'The body is not application/json.',
+  422: 'The timings contradict each other or the text; `errors` points at the keystroke.',
+  500: 'The request failed; the log has the cause under the request id.',
+}
+
+/** The entries of a route's `response` schema for the problems that it can answer. */
+export function problems(...statuses: (keyof typeof REASONS)[]) {
+  return Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      {
+        description: REASONS[status],
+        content: { 'application/problem+json': { schema: reference(Problem) } },
+      },
+    ]),
+  )
+}

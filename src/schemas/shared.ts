@@ -1,0 +1,7 @@
+import { Health } from './health.js'
+import { ModelCard } from './model.js'
+import { Problem } from './problem.js'
+import { Keystroke, NamedSummary, NamedTyping, Summary, Typing } from './sample.js'
+
+/** The schemas that others refer to by name: the components of the OpenAPI document. */
+export const shared = [Problem, Keystroke, Summary, Typing, NamedSummary, NamedTyping, Health, ModelCard]

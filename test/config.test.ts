@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { loadConfig } from '../src/config.js'
+import { MODELS } from './fixtures/models.js'
+
+t.test('an empty environment gives the documented defaults', async (t) => {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  t.same(loadConfig({}), {
+    port: 3000,
+    host: '127.0.0.1',
+    logLevel: 'info',
+    modelDir: MODELS,
+    models: [],
+    maxCandidates: 5,
+    hideScores: [],
+    basePath: '',
+    version,
+  })
+})
+
+t.test('every setting is read', async (t) => {
+  const env = {
+    PORT: '8080',
+    HOST: '0.0.0.0',
+    LOG_LEVEL: 'warn',
+    MODEL_DIR: '/models',
+    MODELS: 'svm,rf',
+    MAX_CANDIDATES: '0',
+    HIDE_SCORES: 'rf',
+    BASE_PATH: '/api/v1',
+    SOMETHING_ELSE: 'is not ours',
+  }
+  t.match(loadConfig(env), {
+    port: 8080,
+    host: '0.0.0.0',
+    logLevel: 'warn',
+    modelDir: '/models',
+    models: ['svm', 'rf'],
+    maxCandidates: 0,
+    hideScores: ['rf'],
+    basePath: '/api/v1',
+  })
+})
+
+t.test('a value that a setting can not have stops the start and is named', async (t) => {
+  for (const [name, value] of [
+    ['PORT', 'http'],
+    ['PORT', '65536'],
+    ['PORT', ''],
+    ['HOST', ''],
+    ['LOG_LEVEL', 'loud'],
+    ['MODEL_DIR', ''],
+    ['MODELS', 'svm,,rf'],
+    ['MAX_CANDIDATES', '-1'],
+    ['MAX_CANDIDATES', '2.5'],
+    ['HIDE_SCORES', 'rf, svm'],
+    ['BASE_PATH', 'api'],
+    ['BASE_PATH', '/api/'],
+  ] as const) {
+    t.throws(
+      () => loadConfig({ [name]: value }),
+      { code: 'KSR_CONFIG', message: new RegExp(name) },
+      `${name}=${value}`,
+    )
+  }
+})

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Classifier } from '../../src/inference/classifier.js'
+import { type ManifestEntry, readManifest } from '../../src/inference/manifest.js'
+import { MODELS, readGolden } from '../fixtures/models.js'
+import { field, message } from '../fixtures/protobuf.js'
+
+const manifest = await readManifest(MODELS)
+const golden = readGolden()
+const { classes } = manifest
+const entryOf = (name: string) => manifest.models.find((entry) => entry.name === name) as ManifestEntry
+const bytesOf = (name: string) => readFileSync(join(MODELS, entryOf(name).file))
+
+for (const name of ['svm', 'rf', 'xgb']) {
+  t.test(`${name} answers every golden row with the label and the scores that Python gives`, async (t) => {
+    const classifier = await Classifier.open(entryOf(name), bytesOf(name), { classes, hideScores: false })
+    t.teardown(() => classifier.release())
+    const { labels, scores } = golden.models[name] as { labels: number[]; scores: number[][] }
+    t.ok(golden.rows.length >= 200)
+    t.ok(new Set(labels).size > 20, 'the rows are answered with many users')
+    let worst = 0
+    for (const [i, row] of golden.rows.entries()) {
+      const features = Float32Array.from(row)
+      const { user, candidates = [] } = await classifier.classify(features, classes.length)
+      if (user !== labels[i]) t.equal(user, labels[i], `row ${i}`)
+      t.equal((await classifier.classify(features)).user, user, 'the same without scores')
+      for (const candidate of candidates) {
+        const wanted = scores[i]?.[classes.indexOf(candidate.user as never)] as number
+        worst = Math.max(worst, Math.abs((candidate.score as number) - wanted))
+      }
+    }
+    t.ok(worst <= 1e-5, `the largest difference of a score is ${worst}`)
+  })
+}
+
+t.test('candidates come only when asked for, the user first', async (t) => {
+  const classifier = await Classifier.open(entryOf('svm'), bytesOf('svm'), { classes, hideScores: false })
+  t.teardown(() => classifier.release())
+  const row = Float32Array.from(golden.rows[0] as number[])
+  t.notOk('candidates' in (await classifier.classify(row)))
+  const { user, candidates } = await classifier.classify(row, 3)
+  t.equal(candidates?.length, 3)
+  t.equal(candidates?.[0]?.user, user)
+})
+
+t.test('hidden scores are hidden', async (t) => {
+  const classifier = await Classifier.open(entryOf('rf'), bytesOf('rf'), { classes, hideScores: true })
+  t.teardown(() => classifier.release())
+  const { candidates } = await classifier.classify(Float32Array.from(golden.rows[0] as number[]), 2)
+  t.same(candidates?.map(Object.keys), [['user'], ['user']])
+})
+
+t.test('a model that is not what its entry declares is not opened', async (t) => {
+  const rf = entryOf('rf')
+  const { check } = rf
+  const output = (shape: number[]) => [rf.outputs[0], { name: 'scores', type: 'float32', shape }]
+  const cases: [string, Partial<Record<keyof ManifestEntry, unknown>>, RegExp][] = [
+    [
+      'input',
+      { input: { ...rf.input, shape: [-1, 9] } },
+      /its input is input: float32\[-1,8\], the manifest says input: float32\[-1,9\]/,
+    ],
+    ['input type', { input: { ...rf.input, type: 'float64' } }, /the manifest says input: float64/],
+    [
+      'outputs',
+      { outputs: output([-1, 109]) },
+      /its output is .*scores: float32\[-1,110\], the manifest says .*109/,
+    ],
+    ['label', { check: { ...check, user: 0 } }, /does not answer the check row/],
+    ['score', { check: { ...check, score: check.score + 0.001 } }, /does not answer the check row/],
+  ]
+  for (const [title, change, reason] of cases) {
+    const entry = { ...rf, ...change } as ManifestEntry
+    const opening = Classifier.open(entry, bytesOf('rf'), { classes, hideScores: false })
+    await t.rejects(opening, { code: 'KSR_MODEL_FILE', message: reason }, title)
+  }
+})
+
+t.test('a model for other classes than the manifest lists is not opened', async (t) => {
+  const fewer = classes.slice(1)
+  const opening = Classifier.open(entryOf('rf'), bytesOf('rf'), { classes: fewer, hideScores: false })
+  await t.rejects(opening, { message: 'rf.onnx: it scores 110 classes, the manifest lists 109.' })
+})
+
+t.test('a file that reaches outside itself is not opened', async (t) => {
+  const foreign = message(bytesOf('rf'), field(8, message(field(1, 'com.example'))))
+  const opening = Classifier.open(entryOf('rf'), foreign, { classes, hideScores: false })
+  await t.rejects(opening, {
+    code: 'KSR_MODEL_FILE',
+    message: /^rf\.onnx: it uses operators of "com\.example"/,
+  })
+})
+
+t.test('a file that ONNX Runtime can not open is refused with its reason', async (t) => {
+  const empty = message(field(1, 8), field(7, message()))
+  const opening = Classifier.open(entryOf('rf'), empty, { classes, hideScores: false })
+  await t.rejects(opening, { code: 'KSR_MODEL_FILE', message: /^rf\.onnx: ONNX Runtime can not open it: / })
+})

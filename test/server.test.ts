@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { SUMMARY } from './fixtures/build.js'
+import { copyModels } from './fixtures/models.js'
+
+const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
+
+/** The service as a process of its own, run as these tests are run. */
+function start(settings: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [...process.execArgv, SERVER], {
+    env: { ...process.env, PORT: '0', ...settings },
+  })
+}
+
+async function output(stream: NodeJS.ReadableStream | null, until?: RegExp): Promise<string> {
+  let text = ''
+  for await (const chunk of stream ?? []) {
+    text += chunk
+    if (until?.test(text)) break
+  }
+  return text
+}
+
+t.test('it serves on a real socket until SIGTERM, then finishes what is in flight', async (t) => {
+  const server = start({})
+  t.teardown(() => server.kill('SIGKILL'))
+  const exited = once(server, 'exit')
+  const listening = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
+  const [, url = ''] = listening.exec(await output(server.stdout, listening)) ?? []
+  const body = JSON.stringify(SUMMARY)
+  const headers = { 'content-type': 'application/json' }
+
+  const answer = await fetch(`${url}/predict/rf`, { method: 'POST', headers, body })
+  t.match(await answer.json(), { user: 84 })
+
+  // A request whose second half comes after the signal.
+  const agent = new Agent({ keepAlive: true })
+  const inFlight = request(`${url}/predict/svm`, {
+    method: 'POST',
+    agent,
+    headers: { ...headers, 'content-length': body.length },
+  })
+  const answered = once(inFlight, 'response')
+  inFlight.write(body.slice(0, 20))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  server.kill('SIGTERM')
+  await t.rejects(
+    until(() => fetch(`${url}/health`)),
+    'no new connection is taken',
+  )
+  inFlight.end(body.slice(20))
+  const [response] = await answered
+  t.equal(response.statusCode, 200)
+  t.match(JSON.parse(await output(response)), { user: 84 })
+  t.same(await exited, [0, null])
+})
+
+/** Asks again and again until it fails, for a few seconds at most. */
+async function until(ask: () => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    await ask()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+t.test('it does not start where something is not right, and says what in one line', async (t) => {
+  const dir = copyModels(t)
+  rmSync(join(dir, 'xgb.onnx'))
+  for (const [settings, reason] of [
+    [{ PORT: 'x' }, /^The service does not start\. The environment is not right: PORT must be integer\.\n$/],
+    [{ MODEL_DIR: dir }, /^The service does not start\. .*xgb\.onnx: it can not be read \(ENOENT\)\.\n$/],
+    [{ HOST: '203.0.113.1' }, /^The service does not start\. listen EADDRNOTAVAIL.*\n$/],
+  ] as const) {
+    const server = start(settings)
+    const exited = once(server, 'exit')
+    t.match(await output(server.stderr), reason)
+    t.same(await exited, [1, null])
+  }
+})
