@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SUMMARY } from './fixtures/build.js'
@@ -11,15 +12,16 @@ import { copyModels } from './fixtures/models.js'
 const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
 
 /** The service as a process of its own, run as these tests are run. */
-function start(settings: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [...process.execArgv, SERVER], {
+function start(settings: NodeJS.ProcessEnv, ...flags: string[]): ChildProcess {
+  return spawn(process.execPath, [...process.execArgv, ...flags, SERVER], {
     env: { ...process.env, PORT: '0', ...settings },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
 }
 
-async function output(stream: NodeJS.ReadableStream | null, until?: RegExp): Promise<string> {
+async function output(stream: Readable | null, until?: RegExp): Promise<string> {
   let text = ''
-  for await (const chunk of stream ?? []) {
+  for await (const chunk of stream?.iterator({ destroyOnReturn: false }) ?? []) {
     text += chunk
     if (until?.test(text)) break
   }
@@ -56,6 +58,7 @@ t.test('it serves on a real socket until SIGTERM, then finishes what is in fligh
   inFlight.end(body.slice(20))
   const [response] = await answered
   t.equal(response.statusCode, 200)
+  t.equal(response.headers.connection, 'close')
   t.match(JSON.parse(await output(response)), { user: 84 })
   t.same(await exited, [0, null])
 })
@@ -67,6 +70,18 @@ async function until(ask: () => Promise<unknown>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
+
+t.test('a fault that nothing catches is logged, and ends the process in good order', async (t) => {
+  const fault = "process.once('message', () => { throw new Error('a fault') })"
+  const server = start({}, `--import=data:text/javascript,${encodeURIComponent(fault)}`)
+  t.teardown(() => server.kill('SIGKILL'))
+  const exited = once(server, 'exit')
+  await output(server.stdout, /Server listening/)
+  const rest = output(server.stdout)
+  server.send('now')
+  t.match(await rest, /"level":60.*"message":"a fault".*"msg":"closing after a fault"/)
+  t.same(await exited, [1, null])
+})
 
 t.test('it does not start where something is not right, and says what in one line', async (t) => {
   const dir = copyModels(t)

@@ -89,8 +89,9 @@ export class Classifier {
   /** Scores that nobody asked for are not copied out of the runtime: without their name they are empty. */
   async #run(row: FeatureRow, outputs: string[]): Promise<{ user: UserId; scores: Float32Array }> {
     const input = new Tensor('float32', row, [1, row.length])
-    const { label, scores } = await this.#session.run({ [this.#entry.input.name]: input }, outputs)
-    const user = label?.data[0] as bigint | string
+    const answer = await this.#session.run({ [this.#entry.input.name]: input }, outputs)
+    const { label, scores } = answer as { label: Tensor; scores?: Tensor }
+    const user = label.data[0] as bigint | string
     return {
       user: typeof user === 'bigint' ? Number(user) : user,
       scores: (scores?.data ?? new Float32Array()) as Float32Array,
@@ -100,7 +101,7 @@ export class Classifier {
   #candidates(user: UserId, scores: Float32Array, top: number): Candidate[] {
     return bestFirst(scores, this.#classes.indexOf(user), top).map((index) => {
       const candidate = { user: this.#classes[index] as UserId }
-      return this.#hideScores ? candidate : { ...candidate, score: scores[index] as number }
+      return this.#hideScores ? candidate : { ...candidate, score: sixDecimals(scores[index] as number) }
     })
   }
 
@@ -110,6 +111,11 @@ export class Classifier {
     const difference = Math.abs((answer.scores[this.#classes.indexOf(user)] ?? Number.NaN) - score)
     return answer.user === user && difference <= SCORE_TOLERANCE
   }
+}
+
+/** A float32 has no more than about seven digits that mean anything: 0.42, not 0.41999998688697815. */
+function sixDecimals(score: number): number {
+  return Math.round(score * 1e6) / 1e6
 }
 
 function checkTensors(

@@ -8,13 +8,17 @@ declare module 'fastify' {
   }
 }
 
-/** Knows from the first moment of closing that the service is on its way out. */
+/** Knows from the first moment of closing that the service is on its way out, and lets connections go. */
 export const draining = fp(
   async (app: FastifyInstance) => {
     let closing = false
     app.decorate('isDraining', () => closing)
     app.addHook('preClose', async () => {
       closing = true
+    })
+    // Without it a connection whose request was in flight stays open, and closing waits for its keep-alive.
+    app.addHook('onSend', async (_request, reply) => {
+      if (closing) reply.header('connection', 'close')
     })
   },
   { name: 'draining' },

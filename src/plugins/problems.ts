@@ -3,7 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import fp from 'fastify-plugin'
 import { CodedError, coded, type ErrorCode, type FieldError } from '../errors.js'
 import type { Problem } from '../schemas/problem.js'
-import { meantSchemas } from '../schemas/sample.js'
+import { meantAlternative } from '../schemas/sample.js'
 
 type Fault = NonNullable<FastifyError['validation']>[number]
 
@@ -70,12 +70,12 @@ function asCoded(error: FastifyError | CodedError, request: FastifyRequest): Cod
 }
 
 function fieldErrors({ validation = [], validationContext }: FastifyError, body: unknown): FieldError[] {
-  if (validationContext !== 'body')
-    return validation.map((fault) => fieldError(fault, `/${validationContext}`))
-  // Of a body with alternatives each one's fault is reported, and that the body is none of them.
-  const meant = meantSchemas(body)
-  const own = validation.filter(({ schemaPath }) => meant.some((name) => schemaPath.startsWith(`${name}#`)))
-  return (own.length > 0 ? own : validation).map((fault) => fieldError(fault, ''))
+  const root = validationContext === 'body' ? '' : `/${validationContext}`
+  // Validation stops at a schema's first fault. Of alternatives it reports the fault of each, in their order,
+  // and then that none fits: the caller is told of the one that was meant.
+  const faults =
+    validation.at(-1)?.keyword === 'anyOf' ? [validation[meantAlternative(body)] as Fault] : validation
+  return faults.map((fault) => fieldError(fault, root))
 }
 
 function fieldError({ keyword, instancePath, params, message = '' }: Fault, root: string): FieldError {

@@ -34,7 +34,7 @@ export const models: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['models'],
         summary: 'What one model is: its input, what its scores mean, how well it recognises',
         params: Type.Object({ model: Type.String() }),
-        response: { 200: reference(ModelCard), ...problems(404, 406) },
+        response: { 200: reference(ModelCard, 'The model.'), ...problems(404, 406) },
       },
     },
     async ({ params }) => app.models.card(params.model),

@@ -13,4 +13,4 @@ export const Health = Type.Object(
   { $id: 'Health' },
 )
 
-export const Liveness = Type.Object({ status: Type.String({ enum: ['ok'] }) })
+export const Liveness = Type.Object({ status: Type.String({ enum: ['ok'] }) }, { description: 'It answers.' })

@@ -54,13 +54,16 @@ export const ModelCard = Type.Object(
 export type ModelCard = Static<typeof ModelCard>
 
 /** The answer of `GET /models`. */
-export const ModelList = Type.Object({
-  models: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      title: Type.String(),
-      version: Type.String(),
-      href: Type.String(),
-    }),
-  ),
-})
+export const ModelList = Type.Object(
+  {
+    models: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        title: Type.String(),
+        version: Type.String(),
+        href: Type.String(),
+      }),
+    ),
+  },
+  { description: 'The models that are served.' },
+)

@@ -29,14 +29,13 @@ const recognition = {
 /** The answer of `POST /predict/:model`. */
 export const Recognition = Type.Object(recognition, {
   description: 'Who typed it. Identification is closed-set: it always names somebody.',
-  examples: [{ user: 84, model: 'rf', version: '000000000000' }],
 })
 export type Recognition = Static<typeof Recognition>
 
-/** The answer of `POST /predict`: `prediction`, the original's name for `user`, beside it. */
+/** The answer of `POST /predict`. */
 export const NamedRecognition = Type.Object(
   { prediction: UserId, ...recognition },
-  { examples: [{ prediction: 84, user: 84, model: 'svm', version: '000000000000' }] },
+  { description: "The same, with `prediction`, the original's name for `user`, beside it." },
 )
 
 /** The query of the prediction routes; without candidates there is no `top`. */

@@ -109,7 +109,7 @@ export const NamedTyping = Type.Object(
 const either = <A extends TObject, B extends TObject>(a: A, b: B, description: string) =>
   Type.Union([reference(a), reference(b)], {
     description,
-    examples: [...(a.examples ?? []), ...(b.examples ?? [])],
+    examples: [a.examples, b.examples].flat(),
   })
 
 /** The body of `POST /predict/:model`. */
@@ -122,11 +122,7 @@ export const NamedSampleBody = either(
   'As for /predict/{model}, with the model named.',
 )
 
-/**
- * Which alternatives of a body's schema the sender meant, so that a refusal speaks of the fields that were
- * sent and not of those of the other form.
- */
-export function meantSchemas(body: unknown): string[] {
-  const raw = typeof body === 'object' && body !== null && 'keystrokes' in body
-  return raw ? ['Typing', 'NamedTyping', 'Keystroke'] : ['Summary', 'NamedSummary']
+/** Which alternative of a body the sender meant: the first, a summary, or the second, raw keystrokes. */
+export function meantAlternative(body: unknown): 0 | 1 {
+  return typeof body === 'object' && body !== null && 'keystrokes' in body ? 1 : 0
 }

@@ -92,6 +92,22 @@ t.test('a file that reaches outside itself is not opened', async (t) => {
   })
 })
 
+t.test('a model whose answer is no tensor, as stock converters write it, is not opened', async (t) => {
+  const tensor = (...shape: Uint8Array[]) => field(1, message(field(1, 1), field(2, message(...shape))))
+  const value = (name: string, type: Uint8Array) => message(field(1, name), field(2, type))
+  const batch = field(1, message(field(2, 'batch')))
+  const features = field(1, message(field(1, 8)))
+  const graph = message(
+    field(1, message(field(1, 'input'), field(2, 'label'), field(4, 'SequenceConstruct'))),
+    field(2, 'sequence'),
+    field(11, value('input', tensor(batch, features))),
+    field(12, value('label', field(4, message(field(1, tensor(batch, features)))))),
+  )
+  const model = message(field(1, 8), field(7, graph), field(8, message(field(1, ''), field(2, 17))))
+  const opening = Classifier.open(entryOf('rf'), model, { classes, hideScores: false })
+  await t.rejects(opening, { message: /its output is label: not a tensor, the manifest says label: int64/ })
+})
+
 t.test('a file that ONNX Runtime can not open is refused with its reason', async (t) => {
   const empty = message(field(1, 8), field(7, message()))
   const opening = Classifier.open(entryOf('rf'), empty, { classes, hideScores: false })

@@ -14,6 +14,11 @@ t.test('a manifest that can not be used is refused with the file and the reason'
   const cases: [string, (dir: string) => void, RegExp][] = [
     ['missing', (dir) => rmSync(join(dir, 'manifest.json')), /manifest\.json: it can not be read \(ENOENT\)/],
     ['no JSON', (dir) => writeFileSync(join(dir, 'manifest.json'), '{'), /manifest\.json: it is not JSON/],
+    [
+      'a list',
+      (dir) => writeFileSync(join(dir, 'manifest.json'), '[]'),
+      /manifest\.json: \/: Expected object/,
+    ],
     ['another format', (dir) => editManifest(dir, (m) => Object.assign(m, { format: 2 })), /\/format: /],
     ['one key', (dir) => editManifest(dir, (m) => Object.assign(m, { keys: 1 })), /\/keys: /],
     ['one class', (dir) => editManifest(dir, (m) => Object.assign(m, { classes: [1] })), /\/classes: /],

@@ -7,7 +7,7 @@ const json = { 'content-type': 'application/json' }
 
 t.test('a problem document has every part of its form', async (t) => {
   const answer = await build(t).inject('/nowhere')
-  t.equal(answer.headers['content-type'], 'application/problem+json')
+  t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
   const { instance, ...rest } = answer.json()
   t.match(instance, /^[0-9a-f-]{36}$/)
   t.same(rest, {

@@ -7,6 +7,7 @@ const KEYSTROKES = golden.keystrokes[0]?.keystrokes as { press: number; release:
 const MODELS = ['svm', 'rf', 'xgb']
 
 const app = build(t)
+await app.ready()
 const post = (url: string, payload: unknown) =>
   app.inject({
     method: 'POST',
@@ -111,7 +112,7 @@ t.test('a body that does not have the documented form is 400 and says which fiel
   for (const [title, body, pointer] of cases) {
     const answer = await post('/predict/rf', body)
     t.equal(answer.statusCode, 400, title)
-    t.equal(answer.headers['content-type'], 'application/problem+json')
+    t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
     t.match(answer.json(), { code: 'KSR_INVALID_REQUEST', errors: [{ pointer, message: /./ }] }, title)
     t.equal(answer.json().errors.length, 1, 'and of no other field')
   }
