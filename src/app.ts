@@ -29,7 +29,15 @@ export function buildApp(config: Config, logTo?: NodeJS.WritableStream) {
     genReqId: () => randomUUID(),
     bodyLimit: BODY_LIMIT,
     // Fastify's defaults turn "48" into 48 and drop what they don't know: here a body is right or refused.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        // OpenAPI's examples with names: nothing to validate.
+        keywords: ['x-examples'],
+      },
+    },
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     // While closing, finish what keep-alive connections still send, rather than answer it with a bare 503.

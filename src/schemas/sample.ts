@@ -82,7 +82,6 @@ export const Summary = Type.Object(summary, {
   $id: 'Summary',
   description:
     'The eight numbers of one typing: mean and population standard deviation of each kind of time.',
-  examples: [exampleSummary],
 })
 export type Summary = Static<typeof Summary>
 
@@ -90,36 +89,43 @@ export const Typing = Type.Object(keystrokes, {
   ...closed,
   $id: 'Typing',
   description: 'The raw timings of one typing; the service computes the features.',
-  examples: [exampleKeystrokes],
 })
 export type Typing = Static<typeof Typing>
 
 /** What a client sends of one typing. */
 export type Sample = Summary | Typing
 
-export const NamedSummary = Type.Object(
-  { ...model, ...summary },
-  { ...closed, $id: 'NamedSummary', examples: [{ Model: 'SVM', ...exampleSummary }] },
-)
-export const NamedTyping = Type.Object(
-  { ...model, ...keystrokes },
-  { ...closed, $id: 'NamedTyping', examples: [{ Model: 'RF', ...exampleKeystrokes }] },
-)
+export const NamedSummary = Type.Object({ ...model, ...summary }, { ...closed, $id: 'NamedSummary' })
+export const NamedTyping = Type.Object({ ...model, ...keystrokes }, { ...closed, $id: 'NamedTyping' })
 
-const either = <A extends TObject, B extends TObject>(a: A, b: B, description: string) =>
+const either = <A extends TObject, B extends TObject>(
+  a: A,
+  b: B,
+  description: string,
+  summary: object,
+  keystrokes: object,
+) =>
   Type.Union([reference(a), reference(b)], {
     description,
-    examples: [a.examples, b.examples].flat(),
+    'x-examples': { summary: { value: summary }, keystrokes: { value: keystrokes } },
   })
 
 /** The body of `POST /predict/:model`. */
-export const SampleBody = either(Summary, Typing, 'The summary or the raw keystrokes of one typing.')
+export const SampleBody = either(
+  Summary,
+  Typing,
+  'The summary or the raw keystrokes of one typing.',
+  exampleSummary,
+  exampleKeystrokes,
+)
 
 /** The body of `POST /predict`, the original's route: the model is named inside. */
 export const NamedSampleBody = either(
   NamedSummary,
   NamedTyping,
   'As for /predict/{model}, with the model named.',
+  { Model: 'SVM', ...exampleSummary },
+  { Model: 'RF', ...exampleKeystrokes },
 )
 
 /** Which alternative of a body the sender meant: the first, a summary, or the second, raw keystrokes. */
