@@ -1,6 +1,6 @@
 import t from 'tap'
 import { build, SUMMARY } from '../fixtures/build.js'
-import { readGolden } from '../fixtures/models.js'
+import { readGolden, TYPISTS } from '../fixtures/models.js'
 
 const golden = readGolden()
 const KEYSTROKES = golden.keystrokes[0]?.keystrokes as { press: number; release: number }[]
@@ -235,4 +235,17 @@ t.test('requests at the same time each get their own answer', async (t) => {
     answers.map((answer) => answer.json().user),
     golden.models.rf?.labels.slice(0, 60),
   )
+})
+
+t.test("one's own models are served as well: text for ids, another number of keys", async (t) => {
+  const own = build(t, { MODEL_DIR: TYPISTS })
+  const { keystrokes } = readGolden(TYPISTS)
+  t.equal(keystrokes[0]?.keystrokes.length, 5)
+  const ask = (payload: object) => own.inject({ method: 'POST', url: '/predict/svm?top=3', payload })
+  for (const { keystrokes: typing } of keystrokes) {
+    const { user, candidates } = (await ask({ keystrokes: typing })).json()
+    t.ok(['007', 'ann', 'zoë'].includes(user), user)
+    t.same(candidates.map((candidate: { user: string }) => candidate.user).sort(), ['007', 'ann', 'zoë'])
+  }
+  t.match((await ask({ keystrokes: KEYSTROKES })).json(), { status: 422, detail: /The text has 5 keys; 13/ })
 })

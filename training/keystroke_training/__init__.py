@@ -1,0 +1,1 @@
+"""Trains the keystroke recognition models and writes them, measured, as ONNX files."""

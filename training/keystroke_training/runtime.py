@@ -1,0 +1,30 @@
+"""Exported models as the service runs them."""
+
+import numpy as np
+import onnxruntime
+
+from keystroke_training.export.graph import INPUT, LABEL, SCORES
+
+
+def open_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Open an ONNX file's bytes with the service's session options: one thread, all graph
+    optimisations.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def answer(
+    session: onnxruntime.InferenceSession, rows: np.ndarray, batch: int = 512
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels [n] and float32 scores [n, classes] for float32 rows [n, 8]."""
+    parts = [
+        session.run([LABEL, SCORES], {INPUT: rows[start : start + batch]})
+        for start in range(0, len(rows), batch)
+    ]
+    labels, scores = zip(*parts, strict=True)
+    return np.concatenate(labels), np.concatenate(scores)
