@@ -7,7 +7,7 @@ import { acceptJson } from './plugins/accept.js'
 import { documentation } from './plugins/documentation.js'
 import { draining } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
-import { answerProblem, problems } from './plugins/problems.js'
+import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
 import { RequestLog } from './plugins/request-log.js'
 import { health } from './routes/health.js'
 import { models } from './routes/models.js'
@@ -16,6 +16,8 @@ import { root } from './routes/root.js'
 import { shared } from './schemas/shared.js'
 
 const BODY_LIMIT = 64 * 1024
+const HEADERS_TIMEOUT_MS = 5000
+const REQUEST_TIMEOUT_MS = 10_000
 
 /**
  * The whole service, not yet started. `ready()` or `listen()` load the models, and reject with the file and
@@ -43,6 +45,10 @@ export function buildApp(config: Config, logTo?: NodeJS.WritableStream) {
     // While closing, finish what keep-alive connections still send, rather than answer it with a bare 503.
     return503OnClosing: false,
     frameworkErrors: answerProblem,
+    clientErrorHandler: answerUnreadable,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Node swaps the two where headers have longer, and looks for late ones only every half minute by default.
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
     rewriteUrl: ({ url = '/' }) => withoutBasePath(url, config.basePath),
     routerOptions: { querystringParser: parseQuery },
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -54,11 +60,12 @@ export function buildApp(config: Config, logTo?: NodeJS.WritableStream) {
   app.register(draining)
   app.register(modelSet, { config })
   app.register(documentation, { config })
+  // Probes may ask as they like.
+  app.register(health, { version: config.version })
   app.register(async (api) => {
     api.register(acceptJson)
-    api.register(root, { version: config.version })
-    api.register(health, { version: config.version })
-    api.register(models)
+    api.register(root, { version: config.version, basePath: config.basePath })
+    api.register(models, { basePath: config.basePath })
     api.register(predict, { maxCandidates: config.maxCandidates })
   })
   return app

@@ -60,6 +60,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
 }
 
 function readEnvironment(env: NodeJS.ProcessEnv): Static<typeof Environment> {
+  // The library would take 0x10 for 16 and a blank for 0.
+  for (const name of ['PORT', 'MAX_CANDIDATES']) {
+    const value = env[name]
+    if (value !== undefined && !/^\d+$/.test(value))
+      throw coded('KSR_CONFIG', [`${name} must be a whole number`])
+  }
   try {
     return envSchema<Static<typeof Environment>>({ schema: Environment, data: env, env: false })
   } catch (error) {

@@ -18,6 +18,22 @@ t.test('BASE_PATH is taken off the requests that have it', async (t) => {
   t.match(answer.json(), { user: 84, candidates: [{ user: 84 }] })
 })
 
+t.test('links, and what the documentation loads, have BASE_PATH', async (t) => {
+  const app = build(t, { BASE_PATH: '/api/v1' })
+  const { links } = (await app.inject('/api/v1')).json()
+  const { models } = (await app.inject('/api/v1/models')).json()
+  const page = (await app.inject('/api/v1/docs')).body
+  const assets = [...page.matchAll(/(?:href|src)="([^"#]+)"/g)].map(
+    ([, url]) => new URL(url as string, 'http://x/api/v1/docs').pathname,
+  )
+  t.ok(assets.length > 3)
+  const hrefs = models.map(({ href }: { href: string }) => href)
+  for (const url of [...Object.values<string>(links), ...hrefs, ...assets]) {
+    t.match(url, /^\/api\/v1\//)
+    t.equal((await app.inject(url)).statusCode, 200, url)
+  }
+})
+
 t.test('the documentation names the path under which the service is reached', async (t) => {
   const servers = async (settings: NodeJS.ProcessEnv) =>
     (await build(t, settings).inject('/docs/json')).json().servers

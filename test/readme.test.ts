@@ -8,7 +8,7 @@ const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 
 t.test('every curl of the README gets the answer that is printed under it', async (t) => {
   const app = build(t)
-  const blocks = /```sh\ncurl -s localhost:3000(\S+) [^`]*?-d '([^']*)'\n```\n\n```json\n([^`]*)```/g
+  const blocks = /```sh\ncurl -s '?localhost:3000([^\s']+)'? [^`]*?-d '([^']*)'\n```\n\n```json\n([^`]*)```/g
   const shown = [...readme.matchAll(blocks)]
   t.equal(shown.length, 2)
   for (const [, url = '', payload = '', printed = ''] of shown) {

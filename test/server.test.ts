@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -71,6 +72,18 @@ async function until(ask: () => Promise<unknown>): Promise<void> {
   }
 }
 
+t.test('connections that never sent a request do not hold it up', async (t) => {
+  const server = start({})
+  t.teardown(() => server.kill('SIGKILL'))
+  const exited = once(server, 'exit')
+  const listening = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/
+  const [, port] = listening.exec(await output(server.stdout, listening)) ?? []
+  const silent = connect(Number(port), '127.0.0.1').on('error', () => {})
+  await once(silent, 'connect')
+  server.kill('SIGTERM')
+  t.same(await exited, [0, null])
+})
+
 t.test('a fault that nothing catches is logged, and ends the process in good order', async (t) => {
   const fault = "process.once('message', () => { throw new Error('a fault') })"
   const server = start({}, `--import=data:text/javascript,${encodeURIComponent(fault)}`)
@@ -87,7 +100,10 @@ t.test('it does not start where something is not right, and says what in one lin
   const dir = copyModels(t)
   rmSync(join(dir, 'xgb.onnx'))
   for (const [settings, reason] of [
-    [{ PORT: 'x' }, /^The service does not start\. The environment is not right: PORT must be integer\.\n$/],
+    [
+      { PORT: 'x' },
+      /^The service does not start\. The environment is not right: PORT must be a whole number\.\n$/,
+    ],
     [{ MODEL_DIR: dir }, /^The service does not start\. .*xgb\.onnx: it can not be read \(ENOENT\)\.\n$/],
     [{ HOST: '203.0.113.1' }, /^The service does not start\. listen EADDRNOTAVAIL.*\n$/],
   ] as const) {

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { coded } from '../errors.js'
-import type { FeatureRow } from '../keystroke/features.js'
+import { FEATURE_ORDER, type FeatureRow } from '../keystroke/features.js'
 import type { Tensor as TensorCard } from '../schemas/model.js'
 import type { Candidate, Recognition, UserId } from '../schemas/recognition.js'
 import { bestFirst } from './candidates.js'
@@ -56,6 +56,14 @@ export class Classifier {
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
       throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
     })
+    if (entry.input.shape.join() !== `-1,${FEATURE_ORDER.length}`) {
+      throw refuse(
+        `the manifest gives it ${entry.input.shape} numbers, this service computes ${FEATURE_ORDER.length}`,
+      )
+    }
+    if (entry.outputs.map(({ name }) => name).join() !== 'label,scores') {
+      throw refuse('its outputs are not label and scores')
+    }
     checkTensors('input', session.inputMetadata, [entry.input], refuse)
     checkTensors('output', session.outputMetadata, entry.outputs, refuse)
     const width = entry.outputs[1]?.shape[1]
@@ -63,7 +71,10 @@ export class Classifier {
       throw refuse(`it scores ${width} classes, the manifest lists ${options.classes.length}`)
     }
     const classifier = new Classifier(session, entry, options)
-    if (!(await classifier.#answersAsTrained())) {
+    const same = await classifier.#answersAsTrained().catch((cause: Error) => {
+      throw refuse(`it does not answer the check row of the manifest: ${cause.message}`, cause)
+    })
+    if (!same) {
       throw refuse('it does not answer the check row of the manifest as it did in training')
     }
     return classifier
@@ -109,7 +120,8 @@ export class Classifier {
     const { row, user, score } = this.#entry.check
     const answer = await this.#run(Float32Array.from(row), ['label', 'scores'])
     const difference = Math.abs((answer.scores[this.#classes.indexOf(user)] ?? Number.NaN) - score)
-    return answer.user === user && difference <= SCORE_TOLERANCE
+    // Votes grow with the users, and a float32's steps with the votes.
+    return answer.user === user && difference <= SCORE_TOLERANCE * Math.max(1, Math.abs(score))
   }
 }
 

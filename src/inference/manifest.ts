@@ -11,7 +11,7 @@ const UserId = Type.Union([Type.Integer(), Type.String()])
 
 const ManifestEntry = Type.Object({
   ...modelEntry,
-  file: Type.String({ pattern: '^[A-Za-z0-9._-]+$' }),
+  file: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' }),
   check: Type.Object(
     { row: Type.Array(Type.Number()), user: UserId, score: Type.Number() },
     { description: 'One row with the answer that training had for it.' },
@@ -54,6 +54,8 @@ export async function readManifest(dir: string): Promise<Manifest> {
   if (manifest.features.order.join() !== FEATURE_ORDER.join()) {
     throw refuse(`the features are ${manifest.features.order}, this service computes ${FEATURE_ORDER}`)
   }
+  const names = manifest.models.map(({ name }) => name)
+  if (new Set(names).size < names.length) throw refuse(`it lists a model twice: ${names}`)
   return manifest
 }
 

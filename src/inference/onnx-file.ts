@@ -78,7 +78,9 @@ export function reasonToRefuse(file: Uint8Array): string | undefined {
       const wire = tag % 8
       const value = wire === VARINT || wire === DELIMITED ? varint(end) : 0
       const next = at + (wire === DELIMITED ? value : wire === FIXED64 ? 8 : wire === FIXED32 ? 4 : 0)
-      if (next > end || wire === 3 || wire === 4 || wire > FIXED32) throw new RangeError('malformed')
+      // Other readers cut a tag to 32 bits: a longer one would be a known field to them and none to this walk.
+      const readable = tag < 2 ** 32 && tag >= 8 && wire !== 3 && wire !== 4 && wire <= FIXED32
+      if (!readable || next > end) throw new RangeError('malformed')
       const reason = field && judge(field, value, next)
       if (reason) return reason
       at = next

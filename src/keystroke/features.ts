@@ -45,7 +45,8 @@ export function summarise(keystrokes: readonly Keystroke[], keys: number): Summa
 
 function checkTimings(keystrokes: readonly Keystroke[], keys: number): void {
   if (keystrokes.length !== keys) {
-    throw coded('KSR_KEYSTROKE_COUNT', [keys, keystrokes.length], { at: '/keystrokes' })
+    const first = Math.min(keys, keystrokes.length)
+    throw coded('KSR_KEYSTROKE_COUNT', [keys, keystrokes.length], { at: `/keystrokes/${first}` })
   }
   let previous = Number.NEGATIVE_INFINITY
   keystrokes.forEach(({ press, release }, i) => {

@@ -11,7 +11,7 @@ export const acceptJson = fp(
       // Most callers send no Accept or `*/*`: only the others are worth parsing.
       const { accept } = request.headers
       if (accept === undefined || accept === '*/*') return
-      if (request.type(['json']) === false) throw coded('KSR_NOT_ACCEPTABLE')
+      if (request.type(['json', 'application/problem+json']) === false) throw coded('KSR_NOT_ACCEPTABLE')
     })
   },
   { name: 'accept-json' },

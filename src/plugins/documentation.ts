@@ -28,7 +28,7 @@ export const documentation = fp(
       // Components keep the names that the schemas have.
       refResolver: { buildLocalReference: (schema) => schema.$id as string },
     })
-    await app.register(swaggerUi, { routePrefix: '/docs' })
+    await app.register(swaggerUi, { routePrefix: '/docs', indexPrefix: config.basePath })
   },
   { name: 'documentation' },
 )

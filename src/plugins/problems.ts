@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { CodedError, coded, type ErrorCode, type FieldError } from '../errors.js'
@@ -17,12 +19,20 @@ const FASTIFY_ERRORS: Record<string, ErrorCode> = {
   FST_ERR_MAX_PARAM_LENGTH: 'KSR_URL_TOO_LONG',
 }
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+/** Faults of Node's HTTP parser that have a status of their own. */
+const UNREADABLE: Record<string, ErrorCode> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'KSR_REQUEST_TIMEOUT',
+  HPE_HEADER_OVERFLOW: 'KSR_HEADERS_TOO_LARGE',
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 /** Answers every error, and every path or method that there is not, as an RFC 9457 problem document. */
 export const problems = fp(
   async (app: FastifyInstance) => {
     app.setErrorHandler(answerProblem)
+    // For what a route itself finds missing, such as a file of the documentation.
+    app.setNotFoundHandler((request, reply) => answerProblem(coded('KSR_ROUTE_NOT_FOUND'), request, reply))
     // Before the body is parsed: what is wrong with the body of a request to nowhere is no matter.
     app.addHook('onRequest', async (request, reply) => {
       if (!request.is404) return
@@ -36,6 +46,21 @@ export const problems = fp(
   { name: 'problems' },
 )
 
+/** Answers, and hangs up on, a connection whose bytes are no request that can be routed. */
+export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  // Nobody is there to answer any more.
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), randomUUID())
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
 /** Answers one error: the caller's own with what to mend, any other with the request id alone. */
 export function answerProblem(
   cause: FastifyError | CodedError,
@@ -46,16 +71,19 @@ export function answerProblem(
   // A caller's mistake wakes nobody up. The message of an unforeseen error stays in the log.
   if (error.statusCode >= 500) request.log.error({ err: cause }, 'request failed')
   else request.log.info({ code: error.code }, 'request refused')
-  const problem: Problem = {
+  return reply.code(error.statusCode).type('application/problem+json').send(problemOf(error, request.id))
+}
+
+function problemOf(error: CodedError, instance: string): Problem {
+  return {
     type: `urn:problem-type:${error.code.toLowerCase().replaceAll('_', '-').replace('-', ':')}`,
     title: STATUS_CODES[error.statusCode] as string,
     status: error.statusCode,
     detail: error.message,
-    instance: request.id,
+    instance,
     code: error.code,
     ...(error.errors && { errors: error.errors }),
   }
-  return reply.code(error.statusCode).type('application/problem+json').send(problem)
 }
 
 function asCoded(error: FastifyError | CodedError, request: FastifyRequest): CodedError {
@@ -64,7 +92,8 @@ function asCoded(error: FastifyError | CodedError, request: FastifyRequest): Cod
     return coded('KSR_INVALID_REQUEST', [], { errors: fieldErrors(error, request.body) })
   }
   const code = FASTIFY_ERRORS[error.code]
-  if (code !== undefined) return coded(code, [request.routeOptions.bodyLimit])
+  if (code === 'KSR_BODY_TOO_LARGE') return coded(code, [request.routeOptions.bodyLimit])
+  if (code !== undefined) return coded(code)
   // What is left below 500 are faults of the transport, such as a body shorter than it was announced.
   return coded((error.statusCode ?? 500) < 500 ? 'KSR_BAD_REQUEST' : 'KSR_INTERNAL')
 }

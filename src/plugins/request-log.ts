@@ -1,7 +1,7 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 
 /**
- * One line for each request, when it is answered: the route, never the URL (its query is the caller's own),
+ * One line for each request when it is answered, beside what its refusal or failure says: the route, never the URL (its query is the caller's own),
  * and never a body, which holds biometric data.
  */
 export class RequestLog extends LogController {

@@ -23,6 +23,7 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
       },
       async (_request, reply) => {
         const closing = app.isDraining()
+        if (closing) reply.header('retry-after', '1')
         return reply.code(closing ? 503 : 200).send({
           status: closing ? 'draining' : 'ok',
           version,

@@ -5,7 +5,7 @@ import { problems } from '../schemas/problem.js'
 import { reference } from '../schemas/reference.js'
 
 /** What the models are, and what was measured of them. */
-export const models: FastifyPluginAsyncTypebox = async (app) => {
+export const models: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app, { basePath }) => {
   app.get(
     '/models',
     {
@@ -13,7 +13,7 @@ export const models: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listModels',
         tags: ['models'],
         summary: 'The models there are',
-        response: { 200: ModelList, ...problems(406) },
+        response: { 200: ModelList, ...problems(406, 500) },
       },
     },
     async () => ({
@@ -21,7 +21,7 @@ export const models: FastifyPluginAsyncTypebox = async (app) => {
         name,
         title,
         version,
-        href: `/models/${name}`,
+        href: `${basePath}/models/${name}`,
       })),
     }),
   )
@@ -34,7 +34,7 @@ export const models: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['models'],
         summary: 'What one model is: its input, what its scores mean, how well it recognises',
         params: Type.Object({ model: Type.String() }),
-        response: { 200: reference(ModelCard, 'The model.'), ...problems(404, 406) },
+        response: { 200: reference(ModelCard, 'The model.'), ...problems(400, 404, 406, 414, 500) },
       },
     },
     async ({ params }) => app.models.card(params.model),

@@ -5,7 +5,7 @@ import { problems } from '../schemas/problem.js'
 import { NamedRecognition, predictQuery, Recognition } from '../schemas/recognition.js'
 import { NamedSampleBody, SampleBody } from '../schemas/sample.js'
 
-const PROBLEMS = problems(400, 404, 406, 413, 415, 422, 500)
+const PROBLEMS = problems(400, 404, 406, 408, 413, 414, 415, 422, 431, 500)
 
 /** Identification: the sample of one typing in, the user who typed it out. */
 export const predict: FastifyPluginAsyncTypebox<{ maxCandidates: number }> = async (

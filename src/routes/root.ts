@@ -3,7 +3,10 @@ import { problems } from '../schemas/problem.js'
 import { Index } from '../schemas/root.js'
 
 /** What a person finds who opens the endpoint in a browser. */
-export const root: FastifyPluginAsyncTypebox<{ version: string }> = async (app, { version }) => {
+export const root: FastifyPluginAsyncTypebox<{ version: string; basePath: string }> = async (
+  app,
+  { version, basePath },
+) => {
   app.get(
     '/',
     {
@@ -11,13 +14,17 @@ export const root: FastifyPluginAsyncTypebox<{ version: string }> = async (app, 
         operationId: 'index',
         tags: ['operation'],
         summary: 'What this is and where to go on',
-        response: { 200: Index, ...problems(406) },
+        response: { 200: Index, ...problems(406, 500) },
       },
     },
     async () => ({
       name: 'keystroke-recognition',
       version,
-      links: { documentation: '/docs', health: '/health', models: '/models' },
+      links: {
+        documentation: `${basePath}/docs`,
+        health: `${basePath}/health`,
+        models: `${basePath}/models`,
+      },
     }),
   )
 }

@@ -23,14 +23,18 @@ export const Problem = Type.Object(
 )
 export type Problem = Static<typeof Problem>
 
+// Each with the codes it has: a test holds them against the list of errors.
 const REASONS = {
-  400: 'The request does not have the documented form; `errors` points at the fields.',
-  404: 'There is no such model.',
-  406: 'The Accept header rules out application/json.',
-  413: 'The body is too large.',
-  415: 'The body is not application/json.',
-  422: 'The timings contradict each other or the text; `errors` points at the keystroke.',
-  500: 'The request failed; the log has the cause under the request id.',
+  400: 'The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST',
+  404: 'There is no such model. KSR_MODEL_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method.',
+  406: 'The Accept header rules out application/json. KSR_NOT_ACCEPTABLE',
+  408: 'The request did not arrive in time. KSR_REQUEST_TIMEOUT',
+  413: 'The body is too large. KSR_BODY_TOO_LARGE',
+  414: 'A part of the path is too long. KSR_URL_TOO_LONG',
+  415: 'The body is not application/json. KSR_UNSUPPORTED_MEDIA_TYPE',
+  422: 'The timings contradict each other or the text; `errors` points at the keystroke. KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER',
+  431: 'The headers are too large. KSR_HEADERS_TOO_LARGE',
+  500: 'The request failed; the log has the cause under the request id. KSR_INTERNAL',
 }
 
 /** The entries of a route's `response` schema for the problems that it can answer. */

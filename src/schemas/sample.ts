@@ -39,8 +39,6 @@ export type Keystroke = Static<typeof Keystroke>
 
 const keystrokes = {
   keystrokes: Type.Array(reference(Keystroke), {
-    minItems: 2,
-    maxItems: 1024,
     description: 'One for each key of the text, in press order, from any origin of time.',
   }),
 }

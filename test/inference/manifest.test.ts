@@ -27,6 +27,11 @@ t.test('a manifest that can not be used is refused with the file and the reason'
       (dir) => editManifest(dir, (m) => Object.assign(m, { classes: [1, 1] })),
       /\/classes: /,
     ],
+    [
+      'a model twice',
+      (dir) => editManifest(dir, (m) => m.models.push(m.models[0] as never)),
+      /a model twice: svm,rf,xgb,svm/,
+    ],
     ['no models', (dir) => editManifest(dir, (m) => Object.assign(m, { models: [] })), /\/models: /],
     [
       'sample std',

@@ -33,14 +33,22 @@ t.test('external data is refused wherever a tensor may stand', async (t) => {
   const attribute = (number: number, value: Uint8Array) => node(field(5, message(field(number, value))))
   t.equal(reasonToRefuse(model(field(5, external))), EXTERNAL, 'initializer')
   t.equal(reasonToRefuse(model(field(5, message(field(14, 1))))), EXTERNAL, 'by its location alone')
+  t.equal(reasonToRefuse(model(field(5, message(field(13, message()))))), EXTERNAL, 'by its file alone')
   t.equal(reasonToRefuse(model(field(15, message(field(2, external))))), EXTERNAL, 'sparse initializer')
   t.equal(reasonToRefuse(model(attribute(5, external))), EXTERNAL, 'attribute')
   t.equal(reasonToRefuse(model(attribute(10, external))), EXTERNAL, 'list attribute')
   t.equal(reasonToRefuse(model(attribute(6, message(field(5, external))))), EXTERNAL, 'inner graph')
   t.equal(reasonToRefuse(model(attribute(11, message(field(5, external))))), EXTERNAL, 'one of inner graphs')
+  t.equal(
+    reasonToRefuse(model(attribute(23, message(field(1, external))))),
+    EXTERNAL,
+    'one of sparse attributes',
+  )
   t.equal(reasonToRefuse(model(attribute(22, message(field(1, external))))), EXTERNAL, 'sparse attribute')
-  const training = field(20, message(field(2, message(field(5, external)))))
-  t.equal(reasonToRefuse(message(model(), training)), EXTERNAL, 'training graph')
+  for (const graph of [1, 2]) {
+    const training = field(20, message(field(graph, message(field(5, external)))))
+    t.equal(reasonToRefuse(message(model(), training)), EXTERNAL, 'training graph')
+  }
 })
 
 t.test('operators of other sets are refused by name', async (t) => {
@@ -64,4 +72,9 @@ t.test('what is not an ONNX model is refused', async (t) => {
   t.equal(reasonToRefuse(model(node(field(4, 'Add'))).slice(0, -1)), NOT_ONNX, 'cut off')
   t.equal(reasonToRefuse(Uint8Array.of(0x80)), NOT_ONNX, 'cut off in a number')
   t.equal(reasonToRefuse(Uint8Array.of(8 + 3)), NOT_ONNX, 'a group')
+})
+
+t.test('a field can not hide behind a number that other readers cut short', async (t) => {
+  const hidden = message(field(8 + 2 ** 29, message(field(1, 'com.microsoft'))))
+  t.equal(reasonToRefuse(message(model(), hidden)), NOT_ONNX)
 })

@@ -125,8 +125,12 @@ t.test('another number of keystrokes than the text has keys is refused', async (
     code: 'KSR_KEYSTROKE_COUNT',
     statusCode: 422,
     message: 'The text has 13 keys; 3 keystrokes were sent.',
-    errors: [{ pointer: '/keystrokes' }],
+    errors: [{ pointer: '/keystrokes/3' }],
   })
+})
+
+t.test('a surplus keystroke is refused with its index', async (t) => {
+  t.match(refusal(three, 2), { code: 'KSR_KEYSTROKE_COUNT', errors: [{ pointer: '/keystrokes/2' }] })
 })
 
 t.test('a release before its press is refused with its index', async (t) => {

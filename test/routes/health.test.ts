@@ -22,6 +22,7 @@ t.test('a service that is closing says so, and still answers what reaches it', a
     app.addHook('preClose', async () => {
       for (const path of ['/health', '/health/ready', '/health/live', '/models']) {
         const answer = await fetch(url + path)
+        t.equal(answer.headers.get('retry-after'), answer.status === 503 ? '1' : null)
         seen.push([path, answer.status])
         if (path === '/health') t.match(await answer.json(), { status: 'draining' })
       }

@@ -21,10 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "models", help="folder of the artefacts"
     )
-    parser.add_argument("--seed", type=int, default=42, help="of all random choices (default 42)")
+    parser.add_argument("--seed", type=_seed, default=42, help="of all random choices (default 42)")
     options = parser.parse_args(arguments)
     try:
-        train(read_dataset(options.data), options.out, options.seed)
+        dataset = read_dataset(options.data)
+        options.out.mkdir(parents=True, exist_ok=True)  # or refused before the work is done
+        train(dataset, options.out, options.seed)
     except DataError as error:
         for problem in error.problems[:SHOWN_PROBLEMS]:
             print(f"{options.data}: {problem}", file=sys.stderr)
@@ -32,10 +34,20 @@ def main(arguments: list[str] | None = None) -> int:
         if hidden > 0:
             print(f"{options.data}: and {hidden} more problems", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except ParityError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**32:
+        raise ValueError(text)
+    return seed
 
 
 if __name__ == "__main__":

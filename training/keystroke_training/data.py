@@ -89,7 +89,7 @@ def read_dataset(path: Path) -> Dataset:
     (_, header), *records = lines
     keys = _count_keys(header)
     ids, press, release = _read_records(header, keys, records)
-    _raise_if_any(_user_problems(ids))
+    _raise_if_any(_user_problems(ids, [line for line, _ in records]))
     classes = sorted(map(int, ids) if _are_integers(ids) else ids)
     classes = list(dict.fromkeys(classes))
     index = {str(name): position for position, name in enumerate(classes)}
@@ -158,6 +158,8 @@ def _record_problems(record: dict[str, str], keys: int) -> Iterator[tuple[str, s
     """(column, reason) of all that is wrong with one row."""
     if not record["user"].strip():
         yield "user", "empty user id"
+    elif record["user"] != record["user"].strip():
+        yield "user", f"{record['user']!r} begins or ends with a blank"
     times = {}
     for column, cell in record.items():
         if column == "user":
@@ -187,13 +189,17 @@ def _number_problem(cell: str) -> str | None:
     return None
 
 
-def _user_problems(ids: list[str]) -> Iterator[str]:
+def _user_problems(ids: list[str], lines: list[int]) -> Iterator[str]:
     repetitions = Counter(ids)
     if len(repetitions) < MIN_USERS:
         yield f"{len(repetitions)} users, at least {MIN_USERS} are needed"
     for user, count in repetitions.items():
         if count < MIN_REPETITIONS:
-            yield f"user {user}: {count} row, at least {MIN_REPETITIONS} are needed"
+            row = ids.index(user)
+            yield (
+                f"line {lines[row]} (row {row + 1}), column user: {user!r} has only this row, "
+                f"at least {MIN_REPETITIONS} are needed"
+            )
 
 
 def _are_integers(ids: list[str]) -> bool:

@@ -34,6 +34,8 @@ def known_answers(dataset: Dataset, estimators: dict[str, Estimator], seed: int)
     # An answer that rounding alone may turn is no known answer.
     unsure = [borderline_rows(estimator, wide) for estimator in estimators.values()]
     sure = ~np.any(unsure, axis=0)
+    # Models of very little data may be unsure of everything.
+    sure |= ~sure.any()
     rows, wide = rows[sure], wide[sure]
     training = dataset.rows[:MAX_TRAINING_LABELS].astype(np.float32).astype(np.float64)
 

@@ -146,3 +146,44 @@ def test_an_export_that_differs_from_its_source_changes_nothing(run, monkeypatch
     assert main([str(data), "--out", str(models)]) == 1
     assert "does not answer as its source" in capsys.readouterr().err
     assert contents(models) == before
+
+
+def test_the_least_data_there_may_be_is_trained_on(tmp_path):
+    data = tmp_path / "data.csv"
+    rows = ["a,0,50,100,150", "a,0,51,101,151", "b,0,80,200,290", "b,0,82,205,295"]
+    data.write_text("\n".join(["user,press-0,release-0,press-1,release-1", *rows]), "utf-8")
+    assert main([str(data), "--out", str(tmp_path / "models")]) == 0
+
+
+def test_a_place_that_cannot_be_written_to_is_named_before_the_work(run, tmp_path, capsys):
+    occupied = tmp_path / "models"
+    occupied.write_text("a file")
+    assert main([str(run[1]), "--out", str(occupied)]) == 2
+    assert capsys.readouterr() == ("", f"{occupied}: File exists\n")
+
+
+def test_a_seed_that_no_library_takes_is_refused(run, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([str(run[1]), "--seed", "-1"])
+    assert "argument --seed" in capsys.readouterr().err
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(run, tmp_path, capsys):
+    assert main([str(run[1]), "--out", str(tmp_path / "models")]) == 0
+    assert "(12 of 12)" in capsys.readouterr().out
+
+
+def test_a_disk_that_fills_up_leaves_the_folder_as_it_was(run, monkeypatch, capsys):
+    models, data = run
+    before = contents(models)
+    write = Path.write_bytes
+
+    def full(path, content):
+        if path.name == "rf.onnx":
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main([str(data), "--out", str(models)]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert contents(models) == before

@@ -29,6 +29,7 @@ def read(tmp_path, *lines):
         ("2,0,0x10,90,150", "column release-0: '0x10' is not a number"),
         ("2,0,1_0,90,150", "column release-0: '1_0' is not a number"),
         ("2,0,٧٠,90,150", "column release-0: '٧٠' is not a number"),
+        (" 2,0,70,90,150", "column user: ' 2' begins or ends with a blank"),
         ("2,0,,90,150", "column release-0: empty"),
         ("2,0,NaN,90,150", "column release-0: 'NaN' is not a finite number"),
         ("2,0,-Infinity,90,150", "column release-0: '-Infinity' is not a finite number"),
@@ -81,7 +82,9 @@ def test_line_and_row_differ_after_a_blank_line(tmp_path):
 
 def test_a_user_with_one_row_cannot_be_evaluated(tmp_path):
     content = "\n".join([HEADER, *GOOD, "3,0,70,90,150"])
-    assert problems_of(tmp_path, content) == ["user 3: 1 row, at least 2 are needed"]
+    assert problems_of(tmp_path, content) == [
+        "line 6 (row 5), column user: '3' has only this row, at least 2 are needed"
+    ]
 
 
 def test_one_user_is_not_enough(tmp_path):

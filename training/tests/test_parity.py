@@ -5,9 +5,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from keystroke_training import parity
 from keystroke_training.models import REFERENCES
 from keystroke_training.parity import (
     PERTURBED,
+    TOLERANCE,
     ParityError,
     borderline_rows,
     compare,
@@ -97,3 +99,13 @@ def test_borderline_is_two_equal_best_probabilities_of_boosted_trees(make_datase
     assert borderline_rows(estimator, rows).all()
     estimator = REFERENCES[2].fit(dataset.rows, dataset.targets, seed=1)
     assert not borderline_rows(estimator, dataset.rows).any()
+
+
+def test_scores_of_many_users_may_differ_by_the_step_of_float32(make_dataset, monkeypatch):
+    monkeypatch.setattr(parity, "PERTURBED", 100)
+    users = [str(number) for number in range(300)]
+    dataset = make_dataset(users=users, repetitions=[2] * 300, keys=9)
+    estimator, model = fit(REFERENCES[0], dataset)
+    counts = compare(model, estimator, dataset.classes, dataset.rows, seed=1)
+    assert counts.max_score_difference > TOLERANCE
+    assert counts.score_differences == 0
