@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { parse } from 'node:querystring'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
+import { withoutPrefix } from './path.js'
 import { acceptJson } from './plugins/accept.js'
+import { type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
 import { documentation } from './plugins/documentation.js'
 import { draining } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
@@ -19,16 +21,28 @@ const BODY_LIMIT = 64 * 1024
 const HEADERS_TIMEOUT_MS = 5000
 const REQUEST_TIMEOUT_MS = 10_000
 
+export interface AppOptions {
+  /** Where log lines go; stdout where it is left out. */
+  logTo?: NodeJS.WritableStream
+  /** The id of the request that has just come in. */
+  requestId?: () => string
+  /** What makes validators and serializers of the schemas. */
+  compilersFactory?: CompilersFactory
+}
+
 /**
  * The whole service, not yet started. `ready()` or `listen()` load the models, and reject with the file and
  * the reason where one can't be served.
- * @param logTo where log lines go; stdout where it is left out
  */
-export function buildApp(config: Config, logTo?: NodeJS.WritableStream) {
+export function buildApp(
+  config: Config,
+  { logTo, requestId = randomUUID, compilersFactory = preferPrecompiled() }: AppOptions = {},
+) {
   const app = Fastify({
     logger: { level: config.logLevel, ...(logTo && { stream: logTo }) },
     logController: new RequestLog(),
-    genReqId: () => randomUUID(),
+    genReqId: () => requestId(),
+    schemaController: { compilersFactory },
     bodyLimit: BODY_LIMIT,
     // Fastify's defaults turn "48" into 48 and drop what they don't know: here a body is right or refused.
     ajv: {
@@ -49,26 +63,34 @@ export function buildApp(config: Config, logTo?: NodeJS.WritableStream) {
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Node swaps the two where headers have longer, and looks for late ones only every half minute by default.
     http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
-    rewriteUrl: ({ url = '/' }) => withoutBasePath(url, config.basePath),
+    rewriteUrl: ({ url = '/' }) => withoutPrefix(url, config.basePath),
     routerOptions: { querystringParser: parseQuery },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.removeContentTypeParser('text/plain')
-  for (const schema of shared) app.addSchema(schema)
 
   app.register(problems)
   app.register(draining)
   app.register(modelSet, { config })
-  app.register(documentation, { config })
-  // Probes may ask as they like.
-  app.register(health, { version: config.version })
-  app.register(async (api) => {
-    api.register(acceptJson)
-    api.register(root, { version: config.version, basePath: config.basePath })
-    api.register(models, { basePath: config.basePath })
-    api.register(predict, { maxCandidates: config.maxCandidates })
-  })
+  const api = routes(config)
+  app.register(documentation, { config, api })
+  app.register(api)
   return app
+}
+
+/** The routes of the contract. */
+function routes({ version, basePath, maxCandidates }: Config) {
+  return async (app: FastifyInstance) => {
+    for (const schema of shared) app.addSchema(schema)
+    // Probes may ask as they like.
+    app.register(health, { version })
+    app.register(async (api) => {
+      api.register(acceptJson)
+      api.register(root, { version, basePath })
+      api.register(models, { basePath })
+      api.register(predict, { maxCandidates })
+    })
+  }
 }
 
 /** Query values are numbers where they are written as one, in the one plain way; everything else is text. */
@@ -79,11 +101,4 @@ function parseQuery(query: string): Record<string, unknown> {
       return [name, plain ? Number(value) : value]
     }),
   )
-}
-
-function withoutBasePath(url: string, basePath: string): string {
-  if (!url.startsWith(basePath)) return url
-  const rest = url.slice(basePath.length)
-  if (rest === '' || rest.startsWith('?')) return `/${rest}`
-  return rest.startsWith('/') ? rest : url
 }

@@ -44,6 +44,10 @@ const MESSAGES = {
   KSR_PRESS_ORDER: [422, 'Keystroke %s is pressed before the one in front of it: send them in press order.'],
   KSR_HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
   KSR_INTERNAL: [500, 'The request failed. The log has the cause under this request id.'],
+  KSR_UNKNOWN_EVENT: [
+    500,
+    'The event is none of API Gateway, a load balancer or a function URL, and no body of POST /predict.',
+  ],
   KSR_CONFIG: [500, 'The environment is not right: %s.'],
   KSR_MANIFEST: [500, '%s: %s.'],
   KSR_MODEL_FILE: [500, '%s: %s.'],

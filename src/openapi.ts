@@ -18,8 +18,7 @@ const EXAMPLE_MODEL = 'rf'
 const READ = ['/', '/models', '/models/{model}']
 
 const app = buildApp(loadConfig({ LOG_LEVEL: 'silent' }))
-await app.ready()
-const document = app.swagger()
+const document = (await app.inject('/docs/json')).json()
 const paths = document.paths as Record<string, { get?: Operation; post?: Operation }>
 
 for (const [path, { get, post }] of Object.entries(paths)) {

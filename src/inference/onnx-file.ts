@@ -70,18 +70,35 @@ export function reasonToRefuse(file: Uint8Array): string | undefined {
     throw new RangeError('truncated')
   }
 
+  /** Moves past a value, and returns the number that it is, or the length that it starts with. */
+  function pass(wire: number, end: number): number {
+    const value = wire === VARINT || wire === DELIMITED ? varint(end) : 0
+    at += wire === DELIMITED ? value : wire === FIXED64 ? 8 : wire === FIXED32 ? 4 : 0
+    if (at > end) throw new RangeError('truncated')
+    return value
+  }
+
   function walk(message: Message, end: number): string | undefined {
     if (message === 'Graph') graphs++
     while (at < end) {
       const tag = varint(end)
       const field = FIELDS[message][Math.floor(tag / 8)]
       const wire = tag % 8
-      const value = wire === VARINT || wire === DELIMITED ? varint(end) : 0
-      const next = at + (wire === DELIMITED ? value : wire === FIXED64 ? 8 : wire === FIXED32 ? 4 : 0)
       // Other readers cut a tag to 32 bits: a longer one would be a known field to them and none to this walk.
       const readable = tag < 2 ** 32 && tag >= 8 && wire !== 3 && wire !== 4 && wire <= FIXED32
-      if (!readable || next > end) throw new RangeError('malformed')
-      const reason = field && judge(field, value, next)
+      if (!readable) throw new RangeError('malformed')
+      const value = pass(wire, end)
+      if (field === undefined) {
+        // Trees are lists of one field hundreds of thousands of times; a tag below 128 is one byte.
+        while (tag < 128 && file[at] === tag && at < end) {
+          at++
+          pass(wire, end)
+        }
+        continue
+      }
+      const next = at
+      if (wire === DELIMITED) at -= value
+      const reason = judge(field, value, next)
       if (reason) return reason
       at = next
     }

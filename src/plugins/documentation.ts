@@ -1,34 +1,32 @@
-import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../config.js'
+import { coded } from '../errors.js'
 
-/** Describes the routes registered after it as OpenAPI 3.1, and serves that as a page to try it at /docs. */
+export interface DocumentationOptions {
+  config: Config
+  /** Registers the routes to describe. */
+  api: FastifyPluginCallback
+}
+
+/**
+ * The contract as a page to try it, at /docs. What makes and serves it is loaded when somebody first asks: most
+ * processes are never asked, and all would pay at every start.
+ */
 export const documentation = fp(
-  async (app: FastifyInstance, { config }: { config: Config }) => {
-    await app.register(swagger, {
-      openapi: {
-        openapi: '3.1.1',
-        info: {
-          title: 'Keystroke recognition',
-          version: config.version,
-          description:
-            'A user types a known text; the press and release times of the keys tell who typed it. ' +
-            'All times are milliseconds. Errors are RFC 9457 problem documents with a stable `code`.',
-          license: { name: 'MIT', identifier: 'MIT' },
-        },
-        servers: [{ url: config.basePath || '/' }],
-        tags: [
-          { name: 'recognition', description: 'Who typed it.' },
-          { name: 'models', description: 'What the models are and how well they do.' },
-          { name: 'operation', description: 'Whether the service is well.' },
-        ],
-      },
-      // Components keep the names that the schemas have.
-      refResolver: { buildLocalReference: (schema) => schema.$id as string },
-    })
-    await app.register(swaggerUi, { routePrefix: '/docs', indexPrefix: config.basePath })
+  async (app: FastifyInstance, options: DocumentationOptions) => {
+    let page: Promise<FastifyInstance> | undefined
+
+    async function answer({ url, headers }: FastifyRequest, reply: FastifyReply) {
+      page ??= import('./documentation-page.js').then(({ openPage }) => openPage(options))
+      const { statusCode, headers: answered, rawPayload } = await (await page).inject({ url, headers })
+      if (statusCode === 404) throw coded('KSR_ROUTE_NOT_FOUND')
+      // The connection is this app's.
+      delete answered.connection
+      return reply.code(statusCode).headers(answered).send(rawPayload)
+    }
+
+    for (const url of ['/docs', '/docs/*']) app.get(url, answer)
   },
   { name: 'documentation' },
 )

@@ -4,7 +4,7 @@ import { build, SUMMARY } from '../fixtures/build.js'
 
 function logged(t: { teardown(close: () => unknown): void }) {
   const stream = new PassThrough()
-  const app = build(t, { LOG_LEVEL: 'trace' }, stream)
+  const app = build(t, { LOG_LEVEL: 'trace' }, { logTo: stream })
   return {
     app,
     lines: () =>

@@ -1,0 +1,35 @@
+# One recipe, two images: `lambda` for AWS Lambda (the default), `server` for anywhere else.
+# All work happens in `build`, on the machine's own architecture: the images themselves are only copied together,
+# so that another architecture needs no emulation.
+ARG NODE_IMAGE=node:24-slim
+ARG LAMBDA_IMAGE=public.ecr.aws/lambda/nodejs:24
+
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
+ARG TARGETARCH
+WORKDIR /build
+# npm 10 and 11 each have a way of their own to skip a package's script; this one is the package's.
+ENV ONNXRUNTIME_NODE_INSTALL=skip
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src src
+COPY models models
+COPY deploy/bundle.mjs deploy/
+RUN npm run bundle -- /bundle "$TARGETARCH"
+
+FROM ${NODE_IMAGE} AS server
+WORKDIR /app
+COPY --from=build /bundle ./
+COPY models models
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+EXPOSE 3000
+USER node
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "require('node:http').get({ port: process.env.PORT, path: '/health/ready' }, (answer) => process.exit(answer.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+# node itself, not npm: it is process 1, and the one that is told to stop.
+CMD ["node", "dist/server.js"]
+
+FROM ${LAMBDA_IMAGE} AS lambda
+COPY --from=build /bundle ${LAMBDA_TASK_ROOT}/
+COPY models ${LAMBDA_TASK_ROOT}/models/
+CMD ["dist/lambda.handler"]

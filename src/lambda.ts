@@ -1,0 +1,47 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import awsLambdaFastify from '@fastify/aws-lambda'
+import type { Context } from 'aws-lambda'
+import { buildApp } from './app.js'
+import { loadConfig } from './config.js'
+import { coded } from './errors.js'
+import { eventPath, type GatewayEvent } from './path.js'
+import { NamedSummary, NamedTyping } from './schemas/sample.js'
+
+const PREDICTION_FIELDS = Object.keys({ ...NamedSummary.properties, ...NamedTyping.properties })
+
+const config = loadConfig()
+const requestId = new AsyncLocalStorage<string>()
+const app = buildApp(config, { requestId: () => requestId.getStore() as string })
+const answerGateway = awsLambdaFastify(app, {
+  albMultiValueHeaders: true,
+  binaryMimeTypes: ['image/png'],
+  callbackWaitsForEmptyEventLoop: false,
+  decorateRequest: false,
+  parseCommaSeparatedQueryParams: false,
+  retainStage: true,
+})
+// Before Lambda hands out requests: none of them pays for loading.
+await app.ready()
+
+/**
+ * Answers the event of a gateway in the gateway's form, and a prediction body that the function was invoked with
+ * as POST /predict answers it.
+ * @throws KSR_UNKNOWN_EVENT for any other event, which fails the invocation
+ */
+export function handler(event: unknown, context: Context): Promise<unknown> {
+  return requestId.run(context.awsRequestId, async () => {
+    if (isGatewayEvent(event)) {
+      const path = eventPath(event, config)
+      return answerGateway({ ...event, path, rawPath: path }, context)
+    }
+    if (PREDICTION_FIELDS.some((name) => Object.hasOwn(Object(event), name))) {
+      return (await app.inject({ method: 'POST', url: '/predict', payload: event as object })).json()
+    }
+    throw coded('KSR_UNKNOWN_EVENT')
+  })
+}
+
+function isGatewayEvent(event: unknown): event is GatewayEvent {
+  const { requestContext, httpMethod = requestContext?.http?.method, rawPath, path = rawPath } = Object(event)
+  return typeof requestContext === 'object' && typeof httpMethod === 'string' && typeof path === 'string'
+}

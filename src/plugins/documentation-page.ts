@@ -1,0 +1,36 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { DocumentationOptions } from './documentation.js'
+
+/** An app that has the routes only to describe them: as OpenAPI 3.1 at /docs/json, and as a page at /docs. */
+export async function openPage({ config, api }: DocumentationOptions): Promise<FastifyInstance> {
+  const page = Fastify()
+  page.setValidatorCompiler(() => () => true)
+  page.setSerializerCompiler(() => JSON.stringify)
+  await page.register(swagger, {
+    openapi: {
+      openapi: '3.1.1',
+      info: {
+        title: 'Keystroke recognition',
+        version: config.version,
+        description:
+          'A user types a known text; the press and release times of the keys tell who typed it. ' +
+          'All times are milliseconds. Errors are RFC 9457 problem documents with a stable `code`.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: config.basePath || '/' }],
+      tags: [
+        { name: 'recognition', description: 'Who typed it.' },
+        { name: 'models', description: 'What the models are and how well they do.' },
+        { name: 'operation', description: 'Whether the service is well.' },
+      ],
+    },
+    // Components keep the names that the schemas have.
+    refResolver: { buildLocalReference: (schema) => schema.$id as string },
+  })
+  await page.register(swaggerUi, { routePrefix: '/docs', indexPrefix: config.basePath })
+  await page.register(api)
+  await page.ready()
+  return page
+}
