@@ -3,6 +3,9 @@
 # so that another architecture needs no emulation.
 ARG NODE_IMAGE=node:24-slim
 ARG LAMBDA_IMAGE=public.ecr.aws/lambda/nodejs:24
+# The same again, where another architecture's image is not to be had under the same name.
+ARG NODE_BASE=${NODE_IMAGE}
+ARG LAMBDA_BASE=${LAMBDA_IMAGE}
 
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 ARG TARGETARCH
@@ -14,13 +17,24 @@ RUN npm ci --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src src
 COPY models models
-COPY deploy/bundle.mjs deploy/
-RUN npm run bundle -- /bundle "$TARGETARCH"
+COPY deploy/image deploy/image
+RUN npm run bundle -- /bundle "$TARGETARCH" && cp -r models /bundle/
 
-FROM ${NODE_IMAGE} AS server
+# What V8 compiles of the code is kept with it: half of a cold start. It is of use only to the same Node on the same
+# architecture, so an image for another one starts without.
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS warm-server
+ARG BUILDARCH TARGETARCH
+COPY --from=build /bundle /app
+RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
+
+FROM --platform=$BUILDPLATFORM ${LAMBDA_IMAGE} AS warm-lambda
+ARG BUILDARCH TARGETARCH
+COPY --from=build /bundle /app
+RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
+
+FROM ${NODE_BASE} AS server
 WORKDIR /app
-COPY --from=build /bundle ./
-COPY models models
+COPY --from=warm-server /app ./
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
 EXPOSE 3000
 USER node
@@ -29,7 +43,6 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
 # node itself, not npm: it is process 1, and the one that is told to stop.
 CMD ["node", "dist/server.js"]
 
-FROM ${LAMBDA_IMAGE} AS lambda
-COPY --from=build /bundle ${LAMBDA_TASK_ROOT}/
-COPY models ${LAMBDA_TASK_ROOT}/models/
+FROM ${LAMBDA_BASE} AS lambda
+COPY --from=warm-lambda /app ${LAMBDA_TASK_ROOT}/
 CMD ["dist/lambda.handler"]

@@ -14,6 +14,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     maxCandidates: 5,
     hideScores: [],
     basePath: '',
+    functionName: '',
     version,
   })
 })
@@ -28,6 +29,7 @@ t.test('every setting is read', async (t) => {
     MAX_CANDIDATES: '0',
     HIDE_SCORES: 'rf',
     BASE_PATH: '/api/v1',
+    AWS_LAMBDA_FUNCTION_NAME: 'recognition',
     SOMETHING_ELSE: 'is not ours',
   }
   t.match(loadConfig(env), {
@@ -39,6 +41,7 @@ t.test('every setting is read', async (t) => {
     maxCandidates: 0,
     hideScores: ['rf'],
     basePath: '/api/v1',
+    functionName: 'recognition',
   })
 })
 
@@ -56,6 +59,7 @@ t.test('a value that a setting can not have stops the start and is named', async
     ['MODELS', 'svm,,rf'],
     ['MAX_CANDIDATES', '-1'],
     ['MAX_CANDIDATES', '2.5'],
+    ['MAX_CANDIDATES', '1001'],
     ['HIDE_SCORES', 'rf, svm'],
     ['BASE_PATH', 'api'],
     ['BASE_PATH', '/api/'],

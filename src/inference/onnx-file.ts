@@ -78,6 +78,22 @@ export function reasonToRefuse(file: Uint8Array): string | undefined {
     return value
   }
 
+  /**
+   * Moves past the values of one field after another: a tree's nodes are hundreds of thousands of them, and every
+   * start of the service waits for this.
+   * @param tag of one byte
+   */
+  function passRun(tag: number, wire: number, end: number): void {
+    while (at < end && file[at] === tag) {
+      at++
+      if (wire === VARINT) {
+        while ((file[at] as number) > 127) at++
+        at++
+      } else pass(wire, end)
+    }
+    if (at > end) throw new RangeError('truncated')
+  }
+
   function walk(message: Message, end: number): string | undefined {
     if (message === 'Graph') graphs++
     while (at < end) {
@@ -89,11 +105,7 @@ export function reasonToRefuse(file: Uint8Array): string | undefined {
       if (!readable) throw new RangeError('malformed')
       const value = pass(wire, end)
       if (field === undefined) {
-        // Trees are lists of one field hundreds of thousands of times; a tag below 128 is one byte.
-        while (tag < 128 && file[at] === tag && at < end) {
-          at++
-          pass(wire, end)
-        }
+        if (tag < 128) passRun(tag, wire, end)
         continue
       }
       const next = at

@@ -1,0 +1,164 @@
+// Makes of the built service what an image holds: node deploy/image/bundle.mjs FOLDER [ARCHITECTURE]
+//
+//   dist/server.js, dist/lambda.js   the entries, as modules
+//   dist/service.cjs                 all other code, ours and that of libraries, run by dist/load.cjs
+//   dist/warm.mjs                    keeps what V8 compiled of it, for the next start
+//   static/                          what the page at /docs loads
+//   node_modules/onnxruntime-node/   the runtime, for one platform
+//   node_modules/@fastify/…          the schema compilers, for schemas that were not compiled here
+//   package.json                     the version
+//
+// The models are the image's to add.
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { StandaloneValidator } from '@fastify/ajv-compiler'
+import { StandaloneSerializer } from '@fastify/fast-json-stringify-compiler'
+import { build } from 'esbuild'
+import { buildApp } from '../../dist/app.js'
+import { loadConfig } from '../../dist/config.js'
+
+const [folder, platform = process.arch] = process.argv.slice(2)
+// Docker's name for it, and Node's.
+const architecture = platform === 'amd64' ? 'x64' : platform
+
+const require = createRequire(import.meta.url)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const dist = join(folder, 'dist')
+const RUNTIME = 'onnxruntime-node'
+const COMPILERS = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler']
+const ENTRIES = ['server', 'lambda'].map((name) => join(root, 'dist', `${name}.js`))
+
+// Names stay as they are, so that a stack trace can be read.
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  logLevel: 'warning',
+}
+
+const imports = new Set()
+await build({
+  ...common,
+  entryPoints: ENTRIES,
+  outdir: dist,
+  format: 'esm',
+  external: ['./load.cjs'],
+  banner: {
+    js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);",
+  },
+  plugins: [entryImports(imports)],
+})
+await build({
+  ...common,
+  stdin: {
+    contents: `module.exports = { ${[...imports].map((path) => `get ${JSON.stringify(path)}() { return require(${JSON.stringify(path)}) }`)} }`,
+    resolveDir: join(root, 'dist'),
+  },
+  outfile: join(dist, 'service.cjs'),
+  format: 'cjs',
+  external: [RUNTIME, ...COMPILERS],
+  define: { 'import.meta.url': 'moduleUrl' },
+  banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  plugins: [precompiledSchemas(await compileSchemas())],
+})
+for (const name of COMPILERS) await bundlePackage(name)
+await bundlePackage(RUNTIME, {
+  define: { 'process.platform': '"linux"', 'process.arch': JSON.stringify(architecture) },
+  external: ['*.node'],
+})
+copy(
+  join(require.resolve(`${RUNTIME}/package.json`), '..', 'bin/napi-v6/linux', architecture),
+  join(folder, 'node_modules', RUNTIME, 'bin/napi-v6/linux', architecture),
+)
+const page = join(require.resolve('@fastify/swagger-ui'), '../static')
+copy(page, join(folder, 'static'))
+// Seen from a file of its own in the library's folder this one lies elsewhere; here all code is one file.
+copy(join(page, 'logo.svg'), join(dist, 'static/logo.svg'))
+for (const name of ['load.cjs', 'warm.mjs'])
+  copy(fileURLToPath(new URL(name, import.meta.url)), join(dist, name))
+const { name, version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name, version, type })}\n`)
+
+function copy(from, to) {
+  cpSync(from, to, { recursive: true })
+}
+
+/** Puts a package into the image as one file. */
+async function bundlePackage(name, options) {
+  const outfile = join(folder, 'node_modules', name, 'dist/index.js')
+  await build({ ...common, entryPoints: [require.resolve(name)], outfile, ...options })
+  writeFileSync(join(outfile, '../../package.json'), `${JSON.stringify({ name, main: 'dist/index.js' })}\n`)
+}
+
+/** Has the entries take what they import from the loaded service, and notes what that is. */
+function entryImports(imports) {
+  return {
+    name: 'entry-imports',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /./, namespace: 'file' }, ({ path, kind }) => {
+        if (kind === 'entry-point' || path.startsWith('node:')) return undefined
+        imports.add(path)
+        return { path, namespace: 'service' }
+      })
+      onLoad({ filter: /.*/, namespace: 'service' }, ({ path }) => ({
+        contents: `module.exports = require('./load.cjs').service[${JSON.stringify(path)}]`,
+      }))
+    },
+  }
+}
+
+/** The code of every validator and serializer that the app makes, by the JSON of the schema that it is for. */
+async function compileSchemas() {
+  const made = { shared: '', validators: new Map(), serializers: new Map() }
+  const record = (codes, Standalone, extra) => (shared, options) => {
+    made.shared = JSON.stringify(shared)
+    let code
+    const storeFunction = (_route, text) => {
+      code = text
+    }
+    const compile = Standalone({ readMode: false, storeFunction })(shared, { ...options, ...extra })
+    return (route) => {
+      // Before the compiler sees the schema: it may add to it.
+      const key = JSON.stringify(route.schema)
+      const compiled = compile(route)
+      codes.set(key, code)
+      return compiled
+    }
+  }
+  const app = buildApp(loadConfig({ LOG_LEVEL: 'silent' }), {
+    compilersFactory: {
+      buildValidator: record(made.validators, StandaloneValidator),
+      buildSerializer: record(made.serializers, StandaloneSerializer, { inlineValidators: true }),
+    },
+  })
+  await app.ready()
+  await app.close()
+  return made
+}
+
+/** Puts the validators and serializers in the place of src/plugins/precompiled.ts. */
+function precompiledSchemas({ shared, validators, serializers }) {
+  const codes = [...validators.values(), ...serializers.values()]
+  const map = (made, first) =>
+    `new Map([${[...made.keys()].map((key, i) => `[${JSON.stringify(key)}, require('precompiled:${first + i}')]`)}])`
+  const all = `exports.precompiled = {
+    shared: ${JSON.stringify(shared)},
+    validators: ${map(validators, 0)},
+    serializers: ${map(serializers, validators.size)},
+  }`
+  return {
+    name: 'precompiled-schemas',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\/precompiled\.js$/ }, () => ({ path: 'all', namespace: 'precompiled' }))
+      onResolve({ filter: /^precompiled:/ }, ({ path }) => ({ path, namespace: 'precompiled' }))
+      onLoad({ filter: /.*/, namespace: 'precompiled' }, ({ path }) => ({
+        contents: path === 'all' ? all : codes[Number(path.split(':')[1])],
+        resolveDir: root,
+      }))
+    },
+  }
+}

@@ -1,0 +1,252 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import type { Context } from 'aws-lambda'
+import t from 'tap'
+import { build, SUMMARY } from './fixtures/build.js'
+import { copyModels } from './fixtures/models.js'
+
+process.env.AWS_LAMBDA_FUNCTION_NAME = 'keystroke_based_user_recognition'
+process.env.LOG_LEVEL = 'silent'
+const LAMBDA = fileURLToPath(new URL('../src/lambda.ts', import.meta.url))
+const { handler } = await import('../src/lambda.js')
+
+const ID = '8476a536-e9f4-11e8-9739-2dfe598c3fcd'
+const EVENTS = new URL('fixtures/events/', import.meta.url)
+const NAMES = readdirSync(EVENTS).filter((name) => name.endsWith('.json'))
+
+interface Event {
+  version?: string
+  path?: string
+  rawPath?: string
+  httpMethod?: string
+  headers: Record<string, string>
+  multiValueHeaders?: Record<string, string[]>
+  isBase64Encoded: boolean
+  body: string | null
+  requestContext: { http?: { method: string } }
+}
+interface Answer {
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+  isBase64Encoded: boolean
+}
+
+const sent = (name: string): Event => JSON.parse(readFileSync(new URL(name, EVENTS), 'utf8'))
+const invoke = (event: unknown) => handler(event, { awsRequestId: ID } as Context)
+const bodyOf = ({ body, isBase64Encoded }: Event) =>
+  Buffer.from(body as string, isBase64Encoded ? 'base64' : 'utf8').toString()
+
+/** The event as its gateway would send it with another body. */
+function withBody(event: Event, body: string): Event {
+  const length = String(Buffer.byteLength(body))
+  const isLength = (name: string) => name.toLowerCase() === 'content-length'
+  return {
+    ...event,
+    body: event.isBase64Encoded ? Buffer.from(body).toString('base64') : body,
+    headers: Object.fromEntries(
+      Object.entries(event.headers).map(([name, value]) => [name, isLength(name) ? length : value]),
+    ),
+    ...(event.multiValueHeaders && {
+      multiValueHeaders: Object.fromEntries(
+        Object.entries(event.multiValueHeaders).map(([name, values]) => [
+          name,
+          isLength(name) ? [length] : values,
+        ]),
+      ),
+    }),
+  }
+}
+
+/** The event as its gateway would send it for another method, without a body. */
+function withMethod(event: Event, method: string): Event {
+  const { requestContext } = event
+  return {
+    ...withBody(event, ''),
+    body: null,
+    ...(requestContext.http
+      ? { requestContext: { ...requestContext, http: { ...requestContext.http, method } } }
+      : { httpMethod: method }),
+  }
+}
+
+function withQuery(event: Event, name: string, value: string): Event {
+  return {
+    ...event,
+    rawQueryString: `${name}=${value}`,
+    queryStringParameters: { [name]: value },
+    ...(event.multiValueHeaders && { multiValueQueryStringParameters: { [name]: [value] } }),
+  } as Event
+}
+
+const isConsoleTrigger = (name: string) =>
+  name.includes('console-trigger') || name === 'function-url-root.json'
+const pathOf = (name: string) => (isConsoleTrigger(name) ? '/' : '/predict')
+
+t.test('there are eleven events', async (t) => t.equal(NAMES.length, 11))
+
+t.test('every front gets what HTTP gets, byte for byte', async (t) => {
+  const app = build(t, {}, { requestId: () => ID })
+  const bodies: [string, (body: string) => string, number][] = [
+    ['the sample', (body) => body, 200],
+    ['text that is not JSON', (body) => body.slice(1), 400],
+    ['a field that is missing', (body) => body.replace('"HT"', '"ht"'), 400],
+    ['a number as text', (body) => body.replace('48.43', '"48.43"'), 400],
+    ['a model that is not there', (body) => body.replace('RF', 'KNN'), 404],
+    ['keystrokes out of order', () => '{"Model":"RF","keystrokes":[{"press":2,"release":1}]}', 422],
+    ['text beyond ASCII', (body) => body.replace('RF', 'é🙂'), 404],
+    ['65 KiB', (body) => body.padEnd(65 * 1024), 413],
+    ['6 MB', (body) => body.padEnd(6 * 1024 * 1024), 413],
+  ]
+  for (const name of NAMES) {
+    for (const [what, change, status] of bodies) {
+      const payload = change(bodyOf(sent(name)))
+      const event = withBody(sent(name), payload)
+      const answer = (await invoke(event)) as Answer
+      const headers = { ...event.headers }
+      const direct = await app.inject({ method: 'POST', url: '/predict', headers, payload })
+      t.equal(answer.statusCode, status, `${name}: ${what}`)
+      t.equal(direct.statusCode, status)
+      t.equal(answer.body, direct.body, `${name}: ${what}`)
+      t.equal(answer.headers['content-type'], direct.headers['content-type'])
+    }
+  }
+})
+
+t.test('queries arrive, and one that is sent twice is refused as over HTTP', async (t) => {
+  const app = build(t, {}, { requestId: () => ID })
+  const headers = { 'content-type': 'application/json' }
+  for (const name of NAMES) {
+    const payload = bodyOf(sent(name))
+    for (const [value, status] of [
+      ['3', 200],
+      ['9', 400],
+      ['1,2', 400],
+    ] as const) {
+      const answer = (await invoke(withQuery(sent(name), 'top', value))) as Answer
+      const direct = await app.inject({ method: 'POST', url: `/predict?top=${value}`, headers, payload })
+      t.equal(answer.statusCode, status, `${name}?top=${value}`)
+      t.equal(answer.body, direct.body, `${name}?top=${value}`)
+    }
+  }
+})
+
+t.test('who opens the endpoint in a browser is told what it is', async (t) => {
+  const app = build(t, {}, { requestId: () => ID })
+  for (const name of NAMES) {
+    const answer = (await invoke(withMethod(sent(name), 'GET'))) as Answer
+    const direct = await app.inject(pathOf(name))
+    t.equal(answer.statusCode, isConsoleTrigger(name) ? 200 : 405, name)
+    t.equal(answer.body, direct.body, name)
+  }
+})
+
+t.test('a load balancer that wants several values of a header gets them as lists', async (t) => {
+  const { headers, ...event } = sent('alb.json')
+  const multiValueHeaders = Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, [value]]),
+  )
+  t.match(await invoke({ ...event, multiValueHeaders }), {
+    statusCode: 200,
+    multiValueHeaders: { 'content-type': ['application/json; charset=utf-8'] },
+  })
+})
+
+t.test('pictures of the documentation are sent as what they are', async (t) => {
+  const event = { ...withMethod(sent('rest-v1-proxy.json'), 'GET'), path: '/docs/static/favicon-32x32.png' }
+  const answer = (await invoke(event)) as Answer
+  t.ok(answer.isBase64Encoded)
+  t.same(Buffer.from(answer.body, 'base64').subarray(1, 4), Buffer.from('PNG'))
+})
+
+t.test('a prediction body that the function is invoked with is answered as POST /predict does', async (t) => {
+  const app = build(t, {}, { requestId: () => ID })
+  for (const [payload, status] of [
+    [{ Model: 'RF', ...SUMMARY }, 200],
+    [{ Model: 'KNN', ...SUMMARY }, 404],
+    [SUMMARY, 400],
+    [{ keystrokes: [] }, 400],
+    [{ Model: 'RF', keystrokes: [] }, 422],
+    [{ Model: 'RF', ...SUMMARY, more: 1 }, 400],
+    [JSON.parse(`{"Model": "RF", "__proto__": {}}`), 400],
+    [{ Model: ' '.repeat(6 * 1024 * 1024) }, 413],
+  ] as const) {
+    const direct = await app.inject({ method: 'POST', url: '/predict', payload })
+    t.equal(direct.statusCode, status)
+    t.same(await invoke(payload), direct.json())
+  }
+})
+
+t.test('any other event fails the invocation, and says what the function answers', async (t) => {
+  const http = sent('http-v2-console-trigger.json')
+  for (const event of [
+    null,
+    undefined,
+    'text',
+    42,
+    [],
+    {},
+    { key1: 'value1' },
+    { Records: [{ eventSource: 'aws:sqs', body: '{}' }] },
+    { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} },
+    { requestContext: { routeKey: '$connect', connectionId: 'x' } },
+    { httpMethod: 'POST' },
+    { ...http, rawPath: undefined },
+    { ...http, requestContext: null },
+  ]) {
+    await t.rejects(invoke(event), { code: 'KSR_UNKNOWN_EVENT' }, JSON.stringify(event))
+  }
+  t.match(await invoke(http), { statusCode: 200 }, 'and the next one is answered')
+})
+
+/** Runs some code with the handler, as a process of its own. */
+async function run(code: string, settings: NodeJS.ProcessEnv = {}) {
+  const script = `const { handler } = await import(${JSON.stringify(LAMBDA)}); ${code}`
+  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '--eval', script], {
+    env: { ...process.env, LOG_LEVEL: 'info', ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [[status], out, err] = await Promise.all([
+    once(child, 'exit'),
+    text(child.stdout),
+    text(child.stderr),
+  ])
+  return { status, out, err }
+}
+
+t.test('log lines are one JSON object each, with the request id of AWS', async (t) => {
+  const event = JSON.stringify(sent('http-v2-console-trigger.json'))
+  const { out, status } = await run(`
+    await handler(${event}, { awsRequestId: 'a' })
+    await handler({ Model: 'KNN' }, { awsRequestId: 'b' })
+  `)
+  t.equal(status, 0)
+  const lines = out.trim().split('\n')
+  t.match(
+    lines.map((line) => JSON.parse(line)),
+    [
+      { reqId: 'a', route: '/', status: 200 },
+      { reqId: 'b', code: 'KSR_INVALID_REQUEST' },
+      { reqId: 'b', route: '/predict', status: 400 },
+    ],
+  )
+})
+
+t.test('all is loaded before the first event', async (t) => {
+  const event = JSON.stringify(sent('rest-v1-proxy.json'))
+  const { out } = await run(
+    `(await import('node:fs')).rmSync(process.env.MODEL_DIR, { recursive: true, force: true })
+    console.log((await handler(${event}, { awsRequestId: 'a' })).statusCode)`,
+    { LOG_LEVEL: 'silent', MODEL_DIR: copyModels(t) },
+  )
+  t.equal(out, '200\n')
+})
+
+t.test('where the models can not be served there is no handler, and the reason is told', async (t) => {
+  const { status, err } = await run('', { MODEL_DIR: '/nowhere' })
+  t.equal(status, 1)
+  t.match(err, /\/nowhere\/manifest\.json: it can not be read/)
+})

@@ -1,0 +1,75 @@
+import t from 'tap'
+import { eventPath, type GatewayEvent, withoutPrefix } from '../src/path.js'
+
+const NAME = 'keystroke_based_user_recognition'
+
+t.test('a prefix is taken off as whole segments, and something always stays', async (t) => {
+  for (const [url, prefix, rest] of [
+    ['/api/predict', '/api', '/predict'],
+    ['/api/predict?top=3', '/api', '/predict?top=3'],
+    ['/api', '/api', '/'],
+    ['/api/', '/api', '/'],
+    ['/api?top=3', '/api', '/?top=3'],
+    ['/apis', '/api', '/apis'],
+    ['/predict', '/api', '/predict'],
+    ['/predict', '', '/predict'],
+  ] as const) {
+    t.equal(withoutPrefix(url, prefix), rest, `${url} without ${prefix}`)
+  }
+})
+
+function asked(event: GatewayEvent, config: { basePath?: string; functionName?: string } = {}) {
+  return eventPath(event, { basePath: '', functionName: NAME, ...config })
+}
+
+t.test('an HTTP API puts a named stage into the path, the default stage not', async (t) => {
+  const routeKey = 'ANY /{proxy+}'
+  const context = { requestContext: { stage: 'prod' } }
+  t.equal(asked({ version: '2.0', rawPath: '/prod/predict/rf', routeKey, ...context }), '/predict/rf')
+  t.equal(asked({ version: '1.0', path: '/prod/predict', resource: '/{proxy+}', ...context }), '/predict')
+  t.equal(asked({ version: '2.0', rawPath: '/prod', routeKey, ...context }), '/')
+  t.equal(
+    asked({
+      version: '2.0',
+      rawPath: '/$default/x',
+      routeKey: '$default',
+      requestContext: { stage: '$default' },
+    }),
+    '/$default/x',
+  )
+})
+
+t.test('a REST API and a load balancer leave the stage out of the path: nothing is taken off', async (t) => {
+  const requestContext = { stage: 'models' }
+  t.equal(asked({ path: '/models/rf', resource: '/{proxy+}', requestContext }), '/models/rf')
+  t.equal(asked({ path: '/predict', requestContext: {} }), '/predict')
+})
+
+t.test('the route that the console makes is named after the function: its name is taken off', async (t) => {
+  const http = { version: '2.0', requestContext: { stage: 'default' } }
+  t.equal(asked({ ...http, rawPath: `/default/${NAME}`, routeKey: `ANY /${NAME}` }), '/')
+  t.equal(
+    asked({ ...http, rawPath: `/default/${NAME}/predict/rf`, routeKey: `ANY /${NAME}/{proxy+}` }),
+    '/predict/rf',
+  )
+  t.equal(asked({ path: `/${NAME}`, resource: `/${NAME}`, requestContext: { stage: 'default' } }), '/')
+})
+
+t.test('a custom domain may put BASE_PATH before that', async (t) => {
+  const event = { path: `/api/${NAME}`, resource: `/${NAME}`, requestContext: { stage: 'default' } }
+  t.equal(asked(event, { basePath: '/api' }), '/')
+})
+
+t.test('a function may have the name of a path of ours', async (t) => {
+  const proxied = { path: '/predict/rf', resource: '/{proxy+}', requestContext: { stage: 'prod' } }
+  t.equal(asked(proxied, { functionName: 'predict' }), '/predict/rf')
+  const url = {
+    version: '2.0',
+    rawPath: '/models',
+    routeKey: '$default',
+    requestContext: { stage: '$default' },
+  }
+  t.equal(asked(url, { functionName: 'models' }), '/models')
+  t.equal(asked({ ...proxied, resource: '/predictor' }, { functionName: 'predict' }), '/predict/rf')
+  t.equal(asked(proxied, { functionName: '' }), '/predict/rf')
+})
