@@ -12,7 +12,7 @@ module.exports = {
     {
       name: 'entries-are-not-imported',
       severity: 'error',
-      from: {},
+      from: { path: '^src/' },
       to: { path: file('(server|lambda|openapi)') },
     },
     {
@@ -38,8 +38,9 @@ module.exports = {
   allowed: [
     { from: {}, to: { pathNot: '^src/' } },
     { from: { path: '^test/' }, to: {} },
-    from(file('(server|lambda|openapi)'), file('(app|config)')),
-    from(file('app'), room('plugins'), room('routes'), room('schemas'), file('config')),
+    from(file('(server|openapi)'), file('(app|config)')),
+    from(file('lambda'), file('(app|config|path|errors)'), room('schemas')),
+    from(file('app'), room('plugins'), room('routes'), room('schemas'), file('(config|path)')),
     from(room('plugins'), room('inference'), ...domain, file('config')),
     from(room('routes'), ...domain),
     from(room('inference'), ...domain),

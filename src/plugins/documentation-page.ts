@@ -1,8 +1,14 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import type { Config } from '../config.js'
 import { preferPrecompiled } from './compilers.js'
-import type { DocumentationOptions } from './documentation.js'
+
+export interface DocumentationOptions {
+  config: Config
+  /** Registers the routes to describe. */
+  api: FastifyPluginAsync
+}
 
 /** An app that has the routes only to describe them: as OpenAPI 3.1 at /docs/json, and as a page at /docs. */
 export async function openPage({ config, api }: DocumentationOptions): Promise<FastifyInstance> {

@@ -1,13 +1,7 @@
-import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Config } from '../config.js'
 import { coded } from '../errors.js'
-
-export interface DocumentationOptions {
-  config: Config
-  /** Registers the routes to describe. */
-  api: FastifyPluginCallback
-}
+import type { DocumentationOptions } from './documentation-page.js'
 
 /**
  * The contract as a page to try it, at /docs. What makes and serves it is loaded when somebody first asks: most

@@ -51,6 +51,19 @@ t.test('external data is refused wherever a tensor may stand', async (t) => {
   }
 })
 
+t.test('what stands behind or inside a list of numbers or words is looked at as well', async (t) => {
+  const words = [field(9, 'BRANCH_LT'), field(9, 'LEAF'), field(9, '')]
+  const numbers = [field(8, 1), field(8, 300), field(8, 2 ** 40)]
+  const splits = Array(3).fill(Uint8Array.of(7 * 8 + 5, 0, 0, 128, 63))
+  for (const list of [words, numbers, splits]) {
+    const [first, ...others] = list as [Uint8Array, ...Uint8Array[]]
+    t.equal(reasonToRefuse(model(node(field(5, message(...list))))), undefined)
+    t.equal(reasonToRefuse(model(node(field(5, message(...list, field(5, external)))))), EXTERNAL)
+    t.equal(reasonToRefuse(model(node(field(5, message(first, field(5, external), ...others))))), EXTERNAL)
+    t.equal(reasonToRefuse(model(node(field(5, message(...list).slice(0, -1))))), NOT_ONNX, 'cut off')
+  }
+})
+
 t.test('operators of other sets are refused by name', async (t) => {
   const reason = 'it uses operators of "com.microsoft", which is not ONNX\'s own'
   t.equal(reasonToRefuse(model(node(field(7, 'com.microsoft')))), reason)
@@ -72,6 +85,7 @@ t.test('what is not an ONNX model is refused', async (t) => {
   t.equal(reasonToRefuse(model(node(field(4, 'Add'))).slice(0, -1)), NOT_ONNX, 'cut off')
   t.equal(reasonToRefuse(Uint8Array.of(0x80)), NOT_ONNX, 'cut off in a number')
   t.equal(reasonToRefuse(Uint8Array.of(8 + 3)), NOT_ONNX, 'a group')
+  t.equal(reasonToRefuse(Uint8Array.of(9, 1)), NOT_ONNX, 'cut off in a number of eight bytes')
 })
 
 t.test('a field can not hide behind a number that other readers cut short', async (t) => {

@@ -8,8 +8,8 @@ import { build, SUMMARY } from '../../fixtures/build.js'
 import { MODELS } from '../../fixtures/models.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-// A process of the bundle is none of the code that is tested for coverage.
-const { NODE_OPTIONS: _, ...env } = process.env
+// What runs here is the bundle, on its own: no part of the coverage of src.
+const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
 
 const folder = mkdtempSync(join(tmpdir(), 'bundle-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
