@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { build } from './fixtures/build.js'
 import { MODELS } from './fixtures/models.js'
 
+process.env.AWS_LAMBDA_FUNCTION_NAME = 'keystroke_based_user_recognition'
+process.env.LOG_LEVEL = 'silent'
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 
 t.test('every curl of the README gets the answer that is printed under it', async (t) => {
@@ -15,6 +18,22 @@ t.test('every curl of the README gets the answer that is printed under it', asyn
     const headers = { 'content-type': 'application/json' }
     const answer = await app.inject({ method: 'POST', url, headers, payload })
     t.same({ ...answer.json(), ...requestId(answer.json(), printed) }, JSON.parse(printed))
+  }
+})
+
+t.test('every invocation of the README gets the answer that is printed under it', async (t) => {
+  const { handler } = await import('../src/lambda.js')
+  const blocks =
+    /```sh\n[^`]*curl -s localhost:9000\/[^`]*?-d ('[^']*'|@\S+)[^`]*\n```\n\n```json\n([^`]*)\n```/g
+  const shown = [...readme.matchAll(blocks)]
+  t.equal(shown.length, 2)
+  for (const [, data = '', printed = ''] of shown) {
+    const event = data.startsWith('@')
+      ? readFileSync(new URL(`../${data.slice(1)}`, import.meta.url), 'utf8')
+      : data.slice(1, -1)
+    t.ok(
+      JSON.stringify(await handler(JSON.parse(event), { awsRequestId: 'id' } as Context)).endsWith(printed),
+    )
   }
 })
 
