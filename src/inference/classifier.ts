@@ -10,6 +10,10 @@ import { reasonToRefuse } from './onnx-file.js'
 /** How far a score may be from the one that training had for the same row. */
 const SCORE_TOLERANCE = 1e-4
 
+// ONNX Runtime reports to its makers unless told not to before it starts: a device id and a database in the user's
+// home, and uploads. Nothing about anybody's typing leaves this process.
+process.env.ORT_DISABLE_TELEMETRY = '1'
+
 const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   // A row is microseconds of work: handing parts of it to other threads costs more than it saves.
   intraOpNumThreads: 1,

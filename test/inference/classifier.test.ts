@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Classifier } from '../../src/inference/classifier.js'
@@ -123,4 +124,21 @@ t.test('a file that ONNX Runtime can not open is refused with its reason', async
   const empty = message(field(1, 8), field(7, message()))
   const opening = Classifier.open(entryOf('rf'), empty, { classes, hideScores: false })
   await t.rejects(opening, { code: 'KSR_MODEL_FILE', message: /^rf\.onnx: ONNX Runtime can not open it: / })
+})
+
+t.test('the runtime reports to nobody, and leaves no trace of itself in the home of its user', async (t) => {
+  const home = t.testdir()
+  const script = `
+    const { loadModelSet } = await import(${JSON.stringify(new URL('../../src/inference/model-set.ts', import.meta.url))})
+    await loadModelSet({ dir: ${JSON.stringify(MODELS)}, names: [], hideScores: [] })
+    console.log('loaded')
+  `
+  // Its makers have it silent where tests run, which it tells by variables such as CI: none of them here.
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [...process.execArgv, '--input-type=module', '--eval', script],
+    { env: { HOME: home, PATH: process.env.PATH }, encoding: 'utf8', timeout: 20_000 },
+  )
+  t.equal(stdout, 'loaded\n', stderr)
+  t.same(readdirSync(home), [])
 })
