@@ -8,7 +8,6 @@ ARG NODE_BASE=${NODE_IMAGE}
 ARG LAMBDA_BASE=${LAMBDA_IMAGE}
 
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
-ARG TARGETARCH
 WORKDIR /build
 # npm 10 and 11 each have a way of their own to skip a package's script; this one is the package's.
 ENV ONNXRUNTIME_NODE_INSTALL=skip
@@ -18,6 +17,7 @@ COPY tsconfig.json ./
 COPY src src
 COPY models models
 COPY deploy/image deploy/image
+ARG TARGETARCH
 RUN npm run bundle -- /bundle "$TARGETARCH" && cp -r models /bundle/
 
 # What V8 compiles of the code is kept with it: half of a cold start. It is of use only to the same Node on the same
@@ -37,7 +37,8 @@ WORKDIR /app
 COPY --from=warm-server /app ./
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
 EXPOSE 3000
-USER node
+# The image's user node, by number: Kubernetes can't tell from a name that it is not root.
+USER 1000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "require('node:http').get({ port: process.env.PORT, path: '/health/ready' }, (answer) => process.exit(answer.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 # node itself, not npm: it is process 1, and the one that is told to stop.

@@ -18,7 +18,8 @@ export class CodedError extends Error {
 
   constructor(code: string, statusCode: number, message: string, errors?: FieldError[], cause?: unknown) {
     super(message, { cause })
-    this.name = 'CodedError'
+    // What a stack trace, or Lambda's report of a failed invocation, starts with.
+    this.name = code
     this.code = code
     this.statusCode = statusCode
     this.errors = errors

@@ -197,7 +197,7 @@ t.test('any other event fails the invocation, and says what the function answers
     { ...http, rawPath: undefined },
     { ...http, requestContext: null },
   ]) {
-    await t.rejects(invoke(event), { code: 'KSR_UNKNOWN_EVENT' }, JSON.stringify(event))
+    await t.rejects(invoke(event), { name: 'KSR_UNKNOWN_EVENT' }, JSON.stringify(event))
   }
   t.match(await invoke(http), { statusCode: 200 }, 'and the next one is answered')
 })

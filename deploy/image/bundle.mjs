@@ -52,10 +52,11 @@ await build({
   },
   plugins: [entryImports(imports)],
 })
+// Sorted: the entries are read in no particular order, and the same source is to give the same bytes.
 await build({
   ...common,
   stdin: {
-    contents: `module.exports = { ${[...imports].map((path) => `get ${JSON.stringify(path)}() { return require(${JSON.stringify(path)}) }`)} }`,
+    contents: `module.exports = { ${[...imports].sort().map((path) => `get ${JSON.stringify(path)}() { return require(${JSON.stringify(path)}) }`)} }`,
     resolveDir: join(root, 'dist'),
   },
   outfile: join(dist, 'service.cjs'),

@@ -4,6 +4,7 @@
 const { readFileSync, writeFileSync } = require('node:fs')
 const { wrap } = require('node:module')
 const { join } = require('node:path')
+const { setFlagsFromString } = require('node:v8')
 const { Script } = require('node:vm')
 
 const filename = join(__dirname, 'service.cjs')
@@ -17,6 +18,9 @@ function readCache() {
   }
 }
 
+// Lambda starts Node with --expose-gc. V8 takes only code that was compiled under the same flags, and this one makes
+// no difference to code.
+setFlagsFromString('--no-expose-gc')
 const script = new Script(wrap(readFileSync(filename, 'latin1')), { filename, cachedData: readCache() })
 const loaded = { exports: {} }
 script.runInThisContext()(loaded.exports, require, loaded, filename, __dirname)

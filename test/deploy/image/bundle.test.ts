@@ -17,7 +17,11 @@ execFileSync('npm', ['run', '--silent', 'bundle', '--', folder], { cwd: ROOT, en
 cpSync(MODELS, join(folder, 'models'), { recursive: true })
 
 /** What the bundled handler answers to these requests, and which compilers it had to load for that. */
-function answers(requests: { method?: string; url: string; payload?: string }[], settings = {}) {
+function answers(
+  requests: { method?: string; url: string; payload?: string }[],
+  settings = {},
+  flags: string[] = [],
+) {
   const script = `
     const { handler } = await import(${JSON.stringify(join(folder, 'dist/lambda.js'))})
     const { cold } = (await import(${JSON.stringify(join(folder, 'dist/load.cjs'))})).default
@@ -32,11 +36,15 @@ function answers(requests: { method?: string; url: string; payload?: string }[],
     const loaded = Object.keys((await import('node:module')).Module._cache).filter((path) => path.includes('-compiler'))
     console.log(JSON.stringify({ cold, loaded, answers }))
   `
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
-    env: { ...env, LOG_LEVEL: 'silent', ...settings },
-    encoding: 'utf8',
-    maxBuffer: 1e8,
-  })
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [...flags, '--input-type=module', '--eval', script],
+    {
+      env: { ...env, LOG_LEVEL: 'silent', ...settings },
+      encoding: 'utf8',
+      maxBuffer: 1e8,
+    },
+  )
   return stdout === '' ? t.fail(stderr) : JSON.parse(stdout)
 }
 
@@ -80,6 +88,7 @@ t.test('code that V8 has compiled is kept for the next start, and only on demand
   t.notOk(existsSync(join(folder, 'dist/service.cache')))
   execFileSync(process.execPath, [join(folder, 'dist/warm.mjs')], { env })
   t.notOk(answers([{ url: '/' }]).cold)
+  t.notOk(answers([{ url: '/' }], {}, ['--expose-gc']).cold, 'as Lambda starts Node')
 })
 
 t.test('of the runtime there is one platform', async (t) => {
