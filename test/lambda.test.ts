@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
+import { bodyOf, EVENTS, type Event, withBody, withMethod } from './fixtures/events.js'
 import { copyModels } from './fixtures/models.js'
 
 process.env.AWS_LAMBDA_FUNCTION_NAME = 'keystroke_based_user_recognition'
@@ -14,20 +14,8 @@ const LAMBDA = fileURLToPath(new URL('../src/lambda.ts', import.meta.url))
 const { handler } = await import('../src/lambda.js')
 
 const ID = '8476a536-e9f4-11e8-9739-2dfe598c3fcd'
-const EVENTS = new URL('fixtures/events/', import.meta.url)
-const NAMES = readdirSync(EVENTS).filter((name) => name.endsWith('.json'))
+const HTTP = sent('http-v2-console-trigger')
 
-interface Event {
-  version?: string
-  path?: string
-  rawPath?: string
-  httpMethod?: string
-  headers: Record<string, string>
-  multiValueHeaders?: Record<string, string[]>
-  isBase64Encoded: boolean
-  body: string | null
-  requestContext: { http?: { method: string } }
-}
 interface Answer {
   statusCode: number
   headers: Record<string, string>
@@ -35,42 +23,10 @@ interface Answer {
   isBase64Encoded: boolean
 }
 
-const sent = (name: string): Event => JSON.parse(readFileSync(new URL(name, EVENTS), 'utf8'))
 const invoke = (event: unknown) => handler(event, { awsRequestId: ID } as Context)
-const bodyOf = ({ body, isBase64Encoded }: Event) =>
-  Buffer.from(body as string, isBase64Encoded ? 'base64' : 'utf8').toString()
 
-/** The event as its gateway would send it with another body. */
-function withBody(event: Event, body: string): Event {
-  const length = String(Buffer.byteLength(body))
-  const isLength = (name: string) => name.toLowerCase() === 'content-length'
-  return {
-    ...event,
-    body: event.isBase64Encoded ? Buffer.from(body).toString('base64') : body,
-    headers: Object.fromEntries(
-      Object.entries(event.headers).map(([name, value]) => [name, isLength(name) ? length : value]),
-    ),
-    ...(event.multiValueHeaders && {
-      multiValueHeaders: Object.fromEntries(
-        Object.entries(event.multiValueHeaders).map(([name, values]) => [
-          name,
-          isLength(name) ? [length] : values,
-        ]),
-      ),
-    }),
-  }
-}
-
-/** The event as its gateway would send it for another method, without a body. */
-function withMethod(event: Event, method: string): Event {
-  const { requestContext } = event
-  return {
-    ...withBody(event, ''),
-    body: null,
-    ...(requestContext.http
-      ? { requestContext: { ...requestContext, http: { ...requestContext.http, method } } }
-      : { httpMethod: method }),
-  }
+function sent(name: string): Event {
+  return EVENTS.get(name) as Event
 }
 
 function withQuery(event: Event, name: string, value: string): Event {
@@ -82,11 +38,10 @@ function withQuery(event: Event, name: string, value: string): Event {
   } as Event
 }
 
-const isConsoleTrigger = (name: string) =>
-  name.includes('console-trigger') || name === 'function-url-root.json'
+const isConsoleTrigger = (name: string) => name.includes('console-trigger') || name === 'function-url-root'
 const pathOf = (name: string) => (isConsoleTrigger(name) ? '/' : '/predict')
 
-t.test('there are eleven events', async (t) => t.equal(NAMES.length, 11))
+t.test('there are eleven events', async (t) => t.equal(EVENTS.size, 11))
 
 t.test('every front gets what HTTP gets, byte for byte', async (t) => {
   const app = build(t, {}, { requestId: () => ID })
@@ -101,12 +56,12 @@ t.test('every front gets what HTTP gets, byte for byte', async (t) => {
     ['65 KiB', (body) => body.padEnd(65 * 1024), 413],
     ['6 MB', (body) => body.padEnd(6 * 1024 * 1024), 413],
   ]
-  for (const name of NAMES) {
+  for (const [name, event] of EVENTS) {
     for (const [what, change, status] of bodies) {
-      const payload = change(bodyOf(sent(name)))
-      const event = withBody(sent(name), payload)
-      const answer = (await invoke(event)) as Answer
-      const headers = { ...event.headers }
+      const payload = change(bodyOf(event))
+      const changed = withBody(event, payload)
+      const answer = (await invoke(changed)) as Answer
+      const { headers } = changed
       const direct = await app.inject({ method: 'POST', url: '/predict', headers, payload })
       t.equal(answer.statusCode, status, `${name}: ${what}`)
       t.equal(direct.statusCode, status)
@@ -119,14 +74,14 @@ t.test('every front gets what HTTP gets, byte for byte', async (t) => {
 t.test('queries arrive, and one that is sent twice is refused as over HTTP', async (t) => {
   const app = build(t, {}, { requestId: () => ID })
   const headers = { 'content-type': 'application/json' }
-  for (const name of NAMES) {
-    const payload = bodyOf(sent(name))
+  for (const [name, event] of EVENTS) {
+    const payload = bodyOf(event)
     for (const [value, status] of [
       ['3', 200],
       ['9', 400],
       ['1,2', 400],
     ] as const) {
-      const answer = (await invoke(withQuery(sent(name), 'top', value))) as Answer
+      const answer = (await invoke(withQuery(event, 'top', value))) as Answer
       const direct = await app.inject({ method: 'POST', url: `/predict?top=${value}`, headers, payload })
       t.equal(answer.statusCode, status, `${name}?top=${value}`)
       t.equal(answer.body, direct.body, `${name}?top=${value}`)
@@ -136,8 +91,8 @@ t.test('queries arrive, and one that is sent twice is refused as over HTTP', asy
 
 t.test('who opens the endpoint in a browser is told what it is', async (t) => {
   const app = build(t, {}, { requestId: () => ID })
-  for (const name of NAMES) {
-    const answer = (await invoke(withMethod(sent(name), 'GET'))) as Answer
+  for (const [name, event] of EVENTS) {
+    const answer = (await invoke(withMethod(event, 'GET'))) as Answer
     const direct = await app.inject(pathOf(name))
     t.equal(answer.statusCode, isConsoleTrigger(name) ? 200 : 405, name)
     t.equal(answer.body, direct.body, name)
@@ -145,7 +100,7 @@ t.test('who opens the endpoint in a browser is told what it is', async (t) => {
 })
 
 t.test('a load balancer that wants several values of a header gets them as lists', async (t) => {
-  const { headers, ...event } = sent('alb.json')
+  const { headers, ...event } = sent('alb')
   const multiValueHeaders = Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, [value]]),
   )
@@ -156,7 +111,7 @@ t.test('a load balancer that wants several values of a header gets them as lists
 })
 
 t.test('pictures of the documentation are sent as what they are', async (t) => {
-  const event = { ...withMethod(sent('rest-v1-proxy.json'), 'GET'), path: '/docs/static/favicon-32x32.png' }
+  const event = { ...withMethod(sent('rest-v1-proxy'), 'GET'), path: '/docs/static/favicon-32x32.png' }
   const answer = (await invoke(event)) as Answer
   t.ok(answer.isBase64Encoded)
   t.same(Buffer.from(answer.body, 'base64').subarray(1, 4), Buffer.from('PNG'))
@@ -181,7 +136,6 @@ t.test('a prediction body that the function is invoked with is answered as POST 
 })
 
 t.test('any other event fails the invocation, and says what the function answers', async (t) => {
-  const http = sent('http-v2-console-trigger.json')
   for (const event of [
     null,
     undefined,
@@ -194,12 +148,12 @@ t.test('any other event fails the invocation, and says what the function answers
     { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} },
     { requestContext: { routeKey: '$connect', connectionId: 'x' } },
     { httpMethod: 'POST' },
-    { ...http, rawPath: undefined },
-    { ...http, requestContext: null },
+    { ...HTTP, rawPath: undefined },
+    { ...HTTP, requestContext: null },
   ]) {
     await t.rejects(invoke(event), { name: 'KSR_UNKNOWN_EVENT' }, JSON.stringify(event))
   }
-  t.match(await invoke(http), { statusCode: 200 }, 'and the next one is answered')
+  t.match(await invoke(HTTP), { statusCode: 200 }, 'and the next one is answered')
 })
 
 /** Runs some code with the handler, as a process of its own. */
@@ -218,7 +172,7 @@ async function run(code: string, settings: NodeJS.ProcessEnv = {}) {
 }
 
 t.test('log lines are one JSON object each, with the request id of AWS', async (t) => {
-  const event = JSON.stringify(sent('http-v2-console-trigger.json'))
+  const event = JSON.stringify(HTTP)
   const { out, status } = await run(`
     await handler(${event}, { awsRequestId: 'a' })
     await handler({ Model: 'KNN' }, { awsRequestId: 'b' })
@@ -236,7 +190,7 @@ t.test('log lines are one JSON object each, with the request id of AWS', async (
 })
 
 t.test('all is loaded before the first event', async (t) => {
-  const event = JSON.stringify(sent('rest-v1-proxy.json'))
+  const event = JSON.stringify(sent('rest-v1-proxy'))
   const { out } = await run(
     `(await import('node:fs')).rmSync(process.env.MODEL_DIR, { recursive: true, force: true })
     console.log((await handler(${event}, { awsRequestId: 'a' })).statusCode)`,

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SUMMARY } from './fixtures/build.js'
+import { Connection } from './fixtures/connection.js'
 import { copyModels } from './fixtures/models.js'
 
 const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
@@ -71,6 +72,30 @@ async function until(ask: () => Promise<unknown>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
+
+t.test(
+  'a connection that is idle when it begins to stop gets an answer yet, which says that it closes',
+  async (t) => {
+    const server = start({})
+    t.teardown(() => server.kill('SIGKILL'))
+    const exited = once(server, 'exit')
+    const listening = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
+    const [, url = ''] = listening.exec(await output(server.stdout, listening)) ?? []
+    const ask = 'GET /health/ready HTTP/1.1\r\nhost: test\r\n\r\n'
+    const connection = await Connection.open(url)
+    connection.write(ask)
+    t.equal((await connection.answer())?.status, 200)
+    const closing = output(server.stdout, /"msg":"closing"/)
+    server.kill('SIGTERM')
+    await closing
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    connection.write(ask)
+    const answer = await connection.answer()
+    t.equal(answer?.status, 503)
+    t.equal(answer?.headers.get('connection'), 'close')
+    t.same(await exited, [0, null])
+  },
+)
 
 t.test('connections that never sent a request do not hold it up', async (t) => {
   const server = start({})

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import {
+  buildImages,
+  copyOut,
+  docker,
+  IMAGES,
+  inspect,
+  listFiles,
+  newName,
+  ROOT,
+} from '../fixtures/docker.js'
+
+type Target = keyof typeof IMAGES
+
+const TARGETS = Object.keys(IMAGES) as Target[]
+const LARGEST = { server: 75e6, lambda: 60e6 }
+const BASE = { server: argument('NODE_IMAGE'), lambda: argument('LAMBDA_IMAGE') }
+const BASE_ARGUMENT = { server: 'NODE_BASE', lambda: 'LAMBDA_BASE' }
+
+/** Nothing but what the recipe asks of a base: the real ones of another architecture may not be at hand. */
+const STAND_IN = 'FROM scratch\nENV LAMBDA_TASK_ROOT=/var/task\nCOPY Dockerfile /\n'
+const ELF = Buffer.from('\x7fELF')
+const AARCH64 = 183
+
+/** All that an image may hold beside its base. */
+const WANTED = [
+  /^package\.json$/,
+  /^models\/(manifest\.json|(rf|svm|xgb)\.onnx)$/,
+  /^dist\/((server|lambda)\.js|service\.c(js|ache)|load\.cjs|warm\.mjs|static\/logo\.svg)$/,
+  /^static\/[\w.-]+\.(html|js|css|json|png|svg)$/,
+  /^node_modules\/(@fastify\/(ajv|fast-json-stringify)-compiler|onnxruntime-node)\/(package\.json|dist\/index\.js)$/,
+  /^node_modules\/onnxruntime-node\/bin\/napi-v6\/linux\/(x64|arm64)\/(libonnxruntime\.so\.1|onnxruntime_binding\.node)$/,
+]
+
+t.test('docker compose makes both images from its file as it is', async (t) => {
+  await buildImages()
+  for (const target of TARGETS) t.match(await inspect(IMAGES[target].name), { Os: 'linux' }, target)
+})
+
+for (const target of TARGETS) {
+  t.test(`${target} holds what it runs on and nothing else, and is small`, async (t) => {
+    const { name, folder } = IMAGES[target]
+    const base = await listFiles(BASE[target])
+    const added = [...(await listFiles(name))].filter(([path, size]) => base.get(path) !== size)
+    t.same(
+      added.map(([path]) => path).filter((path) => !path.startsWith(`${folder}/`)),
+      [],
+      'nothing is added or changed elsewhere',
+    )
+    const files = added.map(([path]) => path.slice(folder.length + 1))
+    t.same(
+      files.filter((path) => !WANTED.some((wanted) => wanted.test(path))),
+      [],
+      'nothing is there that is not needed',
+    )
+    t.equal(files.filter((path) => path.endsWith('.node')).length, 1, 'one binding')
+    t.equal(files.filter((path) => /libonnxruntime\.so/.test(path)).length, 1, 'one runtime')
+    const size = added.reduce((sum, [, size]) => sum + size, 0)
+    t.comment(`${target}: ${files.length} files, ${(size / 1e6).toFixed(1)} MB beside the base`)
+    t.ok(size <= LARGEST[target], `${size} bytes`)
+  })
+}
+
+for (const target of TARGETS) {
+  t.test(`${target} is made for arm64 by the same recipe`, async (t) => {
+    const { name, folder } = IMAGES[target]
+    const work = t.testdir({ base: { Dockerfile: STAND_IN }, arm64: {}, own: {} })
+    const standIn = await build(join(work, 'base'))
+    const image = await build(
+      ROOT,
+      `--target=${target}`,
+      `--network=${process.env.BUILD_NETWORK ?? 'default'}`,
+      `--build-arg=${BASE_ARGUMENT[target]}=${standIn}`,
+    )
+    t.match(await inspect(image), { Os: 'linux', Architecture: 'arm64' })
+    await copyOut(image, folder, join(work, 'arm64'))
+    await copyOut(name, folder, join(work, 'own'))
+    const [foreign, own] = [filesIn(join(work, 'arm64')), filesIn(join(work, 'own'))]
+
+    const binaries = [...foreign].filter(([, bytes]) => bytes.subarray(0, 4).equals(ELF))
+    t.equal(binaries.length, 2)
+    for (const [path, bytes] of binaries) t.equal(bytes.readUInt16LE(18), AARCH64, path)
+    const others = (files: Map<string, Buffer>) =>
+      [...files]
+        .filter(([path]) => !/^\/node_modules\/onnxruntime-node\/|\.cache$/.test(path))
+        .map(([path, bytes]) => [path, createHash('sha256').update(bytes).digest('hex')])
+    t.same(others(foreign), others(own), 'all but what is of one architecture is the same')
+  })
+}
+
+/** The default of an argument of the Dockerfile. */
+function argument(name: string): string {
+  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
+  return new RegExp(`^ARG ${name}=(.*)$`, 'm').exec(dockerfile)?.[1] as string
+}
+
+/** Makes an image for arm64. */
+async function build(context: string, ...options: string[]): Promise<string> {
+  const tag = newName()
+  await docker('buildx', 'build', '--load', '--platform=linux/arm64', `--tag=${tag}`, ...options, context)
+  return tag
+}
+
+/** The files under a folder, by path, and what is in them. */
+function filesIn(folder: string): Map<string, Buffer> {
+  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+  return new Map(paths.sort().map((path) => [path.slice(folder.length), readFileSync(path)]))
+}
