@@ -25,7 +25,7 @@ export function eventPath(
   const {
     version,
     rawPath,
-    path = rawPath ?? '/',
+    path = rawPath as string,
     routeKey = '',
     resource = routeKey,
     requestContext,

@@ -20,8 +20,8 @@ import { buildApp } from '../../dist/app.js'
 import { loadConfig } from '../../dist/config.js'
 
 const [folder, platform = process.arch] = process.argv.slice(2)
-// Docker's name for it, and Node's.
-const architecture = platform === 'amd64' ? 'x64' : platform
+// Docker's name for it is another than Node's.
+const architecture = platform.replace('amd64', 'x64')
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('../..', import.meta.url))

@@ -12,9 +12,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
+from keystroke_training.export.boosting import export_boosted_trees
+from keystroke_training.export.forest import export_forest
 from keystroke_training.export.graph import Classes
 from keystroke_training.export.svm import export_svm
-from keystroke_training.export.trees import export_boosted_trees, export_forest
 
 _SVM_ROWS_AT_ONCE = 512  # 25 MB for 110 classes, 2 GB for 1,000
 

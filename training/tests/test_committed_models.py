@@ -14,7 +14,7 @@ from tests.test_command import contents
 
 MODELS = REPOSITORY / "models"
 TYPISTS = REPOSITORY / "test" / "fixtures" / "typists"
-MAX_BYTES = {"svm": 700_000, "rf": 3_500_000, "xgb": 2_500_000}
+MAX_BYTES = {"svm": 700_000, "rf": 3_500_000, "xgb": 1_000_000}
 SAMPLE = [48.43, 23.34, 120.43, 37.41, 124.43, 45.34, 132.56, 47.12]
 
 

@@ -1,17 +1,23 @@
 """The exported forest and boosted trees against scikit-learn's and XGBoost's."""
 
+import math
+
 import numpy as np
 import onnx
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from xgboost import DMatrix, XGBClassifier
 
-from keystroke_training.export.trees import export_boosted_trees, export_forest
+from keystroke_training.export.boosting import export_boosted_trees
+from keystroke_training.export.forest import export_forest
 from keystroke_training.models import predict, score
 from keystroke_training.runtime import answer, open_session
 from tests.test_export_svm import clouds, probes
 
 SIZES = [(6, 6), (9, 2), (6, 6, 6), (2, 7, 3), (4,) * 25]
+
+# What makes any boosted trees threshold sums, and what makes them the operator.
+THRESHOLD_SUMS, OPERATOR = math.inf, 0
 
 
 def forest(rows, targets, trees=20):
@@ -32,9 +38,24 @@ def assert_forest_agrees(estimator, inputs, classes):
 
 
 def assert_boosting_agrees(estimator, inputs, classes):
-    labels, scores = answer(open_session(export_boosted_trees(estimator, classes)), inputs)
-    assert [classes[target] for target in predict(estimator, inputs)] == labels.tolist()
-    np.testing.assert_allclose(scores, score(estimator, inputs), rtol=0, atol=1e-6)
+    for most_tests in (THRESHOLD_SUMS, OPERATOR):
+        model = export_boosted_trees(estimator, classes, most_tests)
+        assert ("TreeEnsembleRegressor" in operators(model)) == (most_tests == OPERATOR)
+        labels, scores = answer(open_session(model), inputs)
+        assert [classes[target] for target in predict(estimator, inputs)] == labels.tolist()
+        np.testing.assert_allclose(scores, score(estimator, inputs), rtol=0, atol=1e-6)
+
+
+def operators(model):
+    return {node.op_type for node in onnx.load_from_string(model).graph.node}
+
+
+def graph_value(model, name, inputs):
+    """What a value inside the graph is for the rows."""
+    graph = onnx.load_from_string(model)
+    if name not in {output.name for output in graph.graph.output}:
+        graph.graph.output.append(onnx.ValueInfoProto(name=name))
+    return open_session(graph.SerializeToString()).run([name], {"input": inputs})[0]
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
@@ -67,6 +88,17 @@ def test_a_row_on_a_threshold_goes_scikit_learns_way():
     inputs = np.concatenate([on, beside])
     assert_forest_agrees(forest(rows, targets), inputs, [0, 1, 2, 3])
     assert_boosting_agrees(boosting(rows, targets), inputs, [0, 1, 2, 3])
+
+
+def test_a_row_on_a_threshold_of_zero_goes_xgboosts_way():
+    # Odd numbers have thresholds at the even ones between, 0 among them.
+    random = np.random.default_rng(2)
+    rows, targets = random.choice([-3.0, -1, 1, 3], (60, 8)), np.arange(60) % 4
+    tiny = np.finfo(np.float32).smallest_subnormal
+    inputs = random.choice(np.array([-2, -tiny, -0.0, 0.0, tiny, 2], np.float32), (3000, 8))
+    estimator = boosting(rows, targets)
+    assert "<0]" in "".join(estimator.get_booster().get_dump())
+    assert_boosting_agrees(estimator, inputs, [0, 1, 2, 3])
 
 
 def test_thresholds_that_float32_cannot_hold_are_kept_apart():
@@ -121,29 +153,25 @@ def test_trees_of_a_single_leaf_answer():
     assert_boosting_agrees(constant, probes(rows, 50), [1, 2, 3])
 
 
-def test_two_users_nobody_can_tell_apart_go_to_the_first():
+@pytest.mark.parametrize("most_tests", [THRESHOLD_SUMS, OPERATOR])
+def test_two_users_nobody_can_tell_apart_go_to_the_first(most_tests):
     rows, targets = np.ones((8, 8)), np.arange(8) % 2
     inputs = np.ones((3, 8), np.float32)
     assert_boosting_agrees(boosting(rows, targets), inputs, [7, 9])
-    labels, scores = answer(
-        open_session(export_boosted_trees(boosting(rows, targets), [7, 9])), inputs
-    )
+    model = export_boosted_trees(boosting(rows, targets), [7, 9], most_tests)
+    labels, scores = answer(open_session(model), inputs)
     assert labels.tolist() == [7, 7, 7]
     assert scores.tolist() == [[0.5, 0.5]] * 3
 
 
 @pytest.mark.parametrize("sizes", [(9, 4), (6, 6, 6)], ids=str)
-def test_boosted_margins_are_the_same_bits(sizes):
+def test_the_operators_margins_are_the_same_bits(sizes):
     rows, targets = clouds(sizes)
     estimator, inputs = boosting(rows, targets), probes(rows)
-    model = onnx.load_from_string(export_boosted_trees(estimator, list(range(len(sizes)))))
-    model.graph.output.append(
-        onnx.helper.make_tensor_value_info("sums", onnx.TensorProto.FLOAT, None)
-    )
-    (margins,) = open_session(model.SerializeToString()).run(["sums"], {"input": inputs})
+    model = export_boosted_trees(estimator, list(range(len(sizes))), OPERATOR)
     source = estimator.get_booster().predict(DMatrix(inputs), output_margin=True)
     expected = source if len(sizes) > 2 else np.stack([np.zeros_like(source), source], axis=1)
-    assert np.array_equal(margins, expected)
+    assert np.array_equal(graph_value(model, "margins", inputs), expected)
 
 
 @pytest.mark.parametrize("base_score", [0.5, 0.2])
@@ -181,3 +209,11 @@ def test_boosted_trees_are_those_that_the_stock_converter_writes():
     mine, probabilities = answer(open_session(export_boosted_trees(estimator, [0, 1, 2])), inputs)
     assert np.array_equal(labels, mine)
     np.testing.assert_allclose(scores, probabilities, rtol=0, atol=1e-6)
+
+
+def test_small_trees_become_threshold_sums_and_large_ones_the_operator():
+    rows, targets = clouds((4,) * 25)
+    assert "Less" in operators(export_boosted_trees(boosting(rows, targets), list(range(25))))
+    rows, targets = clouds((600,) * 3, spread=1.0)
+    large = export_boosted_trees(boosting(rows, targets), [0, 1, 2])
+    assert "TreeEnsembleRegressor" in operators(large)

@@ -55,6 +55,11 @@ class GraphBuilder:
         )
         return output
 
+    def split(self, value: str, sizes: dict[str, int], axis: int) -> None:
+        """Append a Split of a value into parts, given by their names with their sizes."""
+        lengths = self.constant(f"{value}_sizes", np.array([*sizes.values()], np.int64))
+        self._nodes.append(helper.make_node("Split", [value, lengths], [*sizes], axis=axis))
+
     def cast(self, value: str, data_type: int, output: str) -> str:
         """Append a Cast to a TensorProto data type; returns the output's name."""
         return self.add("Cast", [value], output, to=data_type)

@@ -1,54 +1,26 @@
-"""Tree ensembles as one operator of ai.onnx.ml each.
+"""A random forest as one `TreeEnsemble` in float64, scikit-learn's own precision.
 
 The stock converter writes a weight for every class into every leaf (57 MB for a forest of
-110 users). Here a leaf holds one (class, weight).
-
-- The forest is a `TreeEnsemble` in float64, scikit-learn's own precision. A leaf shared by
-  several classes, which only rows with equal features of different users bring about, is
-  spread over copies of its tree, one class each.
-- Boosting makes a hundred trees for every class: a `TreeEnsembleRegressor`, because ONNX
-  Runtime 1.30 takes ten times as long to open as many trees in a `TreeEnsemble`.
+110 users). Here a leaf holds one (class, weight). A leaf shared by several classes, which only
+rows with equal features of different users bring about, is spread over copies of its tree,
+one class each.
 """
 
-import json
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto, helper
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
-from xgboost import XGBClassifier
 
-from keystroke_training.export.graph import (
-    INPUT,
-    SCORES,
-    TREE_ENSEMBLE_REGRESSOR_OPSET,
-    Classes,
-    GraphBuilder,
-)
+from keystroke_training.export.graph import INPUT, SCORES, Classes, GraphBuilder
+from keystroke_training.export.tree import Tree
 
 # Values of TreeEnsemble's attributes.
 _LESS_OR_EQUAL = 0
 _SUM = 1
 _NO_TRANSFORM = 0
-
-
-@dataclass(frozen=True)
-class Tree:
-    """A binary tree as arrays over its nodes, of which node 0 is the root.
-
-    A row goes `left` when its value of `feature` passes the test against `threshold`. Leaves
-    have −1 as `left` and `right`, and add `weight` to the class index `target`.
-    """
-
-    feature: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    target: np.ndarray
-    weight: np.ndarray
 
 
 def export_forest(estimator: RandomForestClassifier, classes: Classes) -> bytes:
@@ -67,21 +39,6 @@ def export_forest(estimator: RandomForestClassifier, classes: Classes) -> bytes:
     graph.answer_first_maximum(shares, classes)
     graph.cast(shares, TensorProto.FLOAT, SCORES)
     return graph.finish("rf", classes)
-
-
-def export_boosted_trees(estimator: XGBClassifier, classes: Classes) -> bytes:
-    """Return the ONNX file of a fitted gradient-boosted classifier.
-
-    `scores` are XGBoost's `predict_proba`, `label` the first maximum of them. Margins are
-    added in float32 in XGBoost's order, so they are the same bit by bit. Two classes are one
-    margin, that of the second; softmax([0, margin]) is the logistic function of it.
-    """
-    graph = GraphBuilder()
-    trees = _boosting_trees(estimator, len(classes))
-    margins = _tree_ensemble_regressor(graph, INPUT, trees, len(classes))
-    graph.add("Softmax", [margins], SCORES, axis=1)
-    graph.answer_first_maximum(SCORES, classes)
-    return graph.finish("xgb", classes, TREE_ENSEMBLE_REGRESSOR_OPSET)
 
 
 def _classification_trees(member: DecisionTreeClassifier) -> Iterator[Tree]:
@@ -105,39 +62,6 @@ def _classification_trees(member: DecisionTreeClassifier) -> Iterator[Tree]:
         )
 
 
-def _boosting_trees(estimator: XGBClassifier, classes: int) -> list[Tree]:
-    """The booster's trees, from XGBoost's documented JSON format."""
-    learner = json.loads(estimator.get_booster().save_raw("json"))["learner"]
-    model = learner["gradient_booster"]["model"]
-    # XGBoost starts a sum with the base margin: adding it to the class's first tree, in
-    # float32, is the same first addition.
-    base = dict.fromkeys(range(classes), _base_margin(learner))
-    trees = []
-    for dumped, group in zip(model["trees"], model["tree_info"], strict=True):
-        target = 1 if classes == 2 else group
-        # A leaf's value stands where an inner node has its threshold.
-        values = np.array(dumped["split_conditions"], np.float32)
-        trees.append(
-            Tree(
-                feature=np.array(dumped["split_indices"]),
-                threshold=values,
-                left=np.array(dumped["left_children"]),
-                right=np.array(dumped["right_children"]),
-                target=np.full(len(values), target),
-                weight=values + base.pop(target, np.float32(0)),
-            )
-        )
-    return trees
-
-
-def _base_margin(learner: dict) -> np.float32:
-    """The margin that every sum starts with, from the pinned scalar `base_score`."""
-    base_score = float(learner["learner_model_param"]["base_score"].strip("[]").split(",")[0])
-    if learner["objective"]["name"] == "binary:logistic":
-        return np.float32(math.log(base_score / (1 - base_score)))
-    return np.float32(base_score)
-
-
 def _without_weightless_branches(tree: Tree) -> Tree:
     """The same sums from fewer nodes: a branch of zeros only becomes one leaf."""
     matters = tree.weight != 0
@@ -148,45 +72,6 @@ def _without_weightless_branches(tree: Tree) -> Tree:
         tree,
         left=np.where(matters, tree.left, -1),
         right=np.where(matters, tree.right, -1),
-    )
-
-
-def _tree_ensemble_regressor(
-    graph: GraphBuilder, rows: str, trees: list[Tree], classes: int
-) -> str:
-    """Sums of the trees' weights by class, float32 [batch, classes]; rows with less than the
-    threshold go left.
-    """
-    sizes = [len(tree.left) for tree in trees]
-    tree_ids = np.repeat(np.arange(len(trees)), sizes)
-    node_ids = np.concatenate([np.arange(size) for size in sizes])
-    nodes = {
-        field.name: np.concatenate([getattr(tree, field.name) for tree in trees])
-        for field in fields(Tree)
-    }
-    is_leaf = nodes["left"] < 0
-
-    def of_inner(values: np.ndarray) -> list:
-        return np.where(is_leaf, 0, values).tolist()
-
-    return graph.add(
-        "TreeEnsembleRegressor",
-        [rows],
-        "sums",
-        n_targets=classes,
-        aggregate_function="SUM",
-        post_transform="NONE",
-        nodes_treeids=tree_ids.tolist(),
-        nodes_nodeids=node_ids.tolist(),
-        nodes_featureids=of_inner(nodes["feature"]),
-        nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LT").tolist(),
-        nodes_values=of_inner(nodes["threshold"]),
-        nodes_truenodeids=of_inner(nodes["left"]),
-        nodes_falsenodeids=of_inner(nodes["right"]),
-        target_treeids=tree_ids[is_leaf].tolist(),
-        target_nodeids=node_ids[is_leaf].tolist(),
-        target_ids=nodes["target"][is_leaf].tolist(),
-        target_weights=nodes["weight"][is_leaf].tolist(),
     )
 
 
