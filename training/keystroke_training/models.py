@@ -6,6 +6,7 @@ XGBoost demands; scikit-learn's answers do not depend on it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -27,7 +28,8 @@ class Reference:
     """A kind of model: how to fit it, ask it and export it, and what to say about it.
 
     `parameters(rows, seed)` gives the estimator's arguments for the feature rows [n, 8].
-    `scores` is what a score means and `ties` what decides between equals.
+    `scores` is what a score means and `ties` what decides between equals. `exact_export` rounds
+    as the estimator does, for the rare one whose labels hang on that; `export` need not.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Reference:
     export: Callable[[Estimator, Classes], bytes]
     scores: str
     ties: str
+    exact_export: Callable[[Estimator, Classes], bytes] | None = None
 
     @property
     def file(self) -> str:
@@ -140,6 +143,7 @@ REFERENCES = (
         estimator=XGBClassifier,
         parameters=_boosting_parameters,
         export=export_boosted_trees,
+        exact_export=partial(export_boosted_trees, most_tests=0),
         scores="Softmax of the boosted margins. Sums to 1 like a probability; not calibrated.",
         ties="The greatest score, the lowest class among equals.",
     ),
