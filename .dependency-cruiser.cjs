@@ -46,6 +46,7 @@ module.exports = {
     from(room('inference'), ...domain),
     from(room('keystroke'), room('schemas'), file('errors')),
     from(room('schemas')),
+    from(file('path'), room('schemas')),
     from(file('config'), file('errors')),
   ],
   allowedSeverity: 'error',

@@ -1,13 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import awsLambdaFastify from '@fastify/aws-lambda'
+import { Value } from '@sinclair/typebox/value'
 import type { Context } from 'aws-lambda'
 import { buildApp } from './app.js'
 import { loadConfig } from './config.js'
 import { coded } from './errors.js'
-import { eventPath, type GatewayEvent } from './path.js'
+import { eventUrl } from './path.js'
+import { GatewayEvent } from './schemas/event.js'
 import { NamedSummary, NamedTyping } from './schemas/sample.js'
 
 const PREDICTION_FIELDS = Object.keys({ ...NamedSummary.properties, ...NamedTyping.properties })
+
+const NO_QUERY = { queryStringParameters: null, multiValueQueryStringParameters: null }
 
 const config = loadConfig()
 const requestId = new AsyncLocalStorage<string>()
@@ -30,18 +34,13 @@ await app.ready()
  */
 export function handler(event: unknown, context: Context): Promise<unknown> {
   return requestId.run(context.awsRequestId, async () => {
-    if (isGatewayEvent(event)) {
-      const path = eventPath(event, config)
-      return answerGateway({ ...event, path, rawPath: path }, context)
+    if (Value.Check(GatewayEvent, event)) {
+      // The wrapper would put the URL together otherwise: it decodes twice, and fails where that can't be done.
+      return answerGateway({ ...event, ...NO_QUERY, path: eventUrl(event, config) }, context)
     }
     if (PREDICTION_FIELDS.some((name) => Object.hasOwn(Object(event), name))) {
       return (await app.inject({ method: 'POST', url: '/predict', payload: event as object })).json()
     }
     throw coded('KSR_UNKNOWN_EVENT')
   })
-}
-
-function isGatewayEvent(event: unknown): event is GatewayEvent {
-  const { requestContext, httpMethod = requestContext?.http?.method, rawPath, path = rawPath } = Object(event)
-  return typeof requestContext === 'object' && typeof httpMethod === 'string' && typeof path === 'string'
 }

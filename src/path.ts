@@ -1,41 +1,37 @@
-/** What of an event of API Gateway, a load balancer or a function URL says which path was asked for. */
-export interface GatewayEvent {
-  /** Of HTTP APIs and function URLs; REST APIs and load balancers have none. */
-  version?: string
-  /** The path, of HTTP APIs with payload version 2.0 and of function URLs. */
-  rawPath?: string
-  /** The path, of all others. */
-  path?: string
-  /** The route that the gateway matched: `ANY /name`, `$default`. */
-  routeKey?: string
-  /** The same for REST APIs and payload version 1.0: `/name`, `/{proxy+}`. */
-  resource?: string
-  requestContext: { stage?: string }
-}
+import type { GatewayEvent } from './schemas/event.js'
 
 /**
- * The path that an event asks for as this service knows it: without the gateway's stage, and, where the gateway's
+ * The URL that an event asks for as this service knows it: without the gateway's stage, and, where the gateway's
  * route is named after the function, as the console's trigger makes it, without BASE_PATH and that name.
  * A function may be called `predict`: its name is taken off where the route has it, not wherever the path does.
  */
-export function eventPath(
+export function eventUrl(
   event: GatewayEvent,
   { basePath, functionName }: { basePath: string; functionName: string },
 ): string {
-  const {
-    version,
-    rawPath,
-    path = rawPath as string,
-    routeKey = '',
-    resource = routeKey,
-    requestContext,
-  } = event
+  const [path, route] =
+    'rawPath' in event ? [event.rawPath, event.routeKey ?? ''] : [event.path, event.resource ?? '']
+  const { stage } = event.requestContext
   // REST APIs leave the stage out of the path, and a stage called $default never is in it.
-  const staged = version !== undefined && requestContext.stage !== '$default'
-  const asked = staged ? withoutPrefix(path, `/${requestContext.stage}`) : path
-  const route = resource.slice(resource.indexOf('/'))
-  if (functionName === '' || withoutPrefix(route, `/${functionName}`) === route) return asked
-  return withoutPrefix(withoutPrefix(asked, basePath), `/${functionName}`)
+  const staged = event.version !== undefined && stage !== '$default'
+  const asked = staged ? withoutPrefix(path, `/${stage}`) : path
+  const routePath = route.slice(route.indexOf('/'))
+  const named = functionName !== '' && withoutPrefix(routePath, `/${functionName}`) !== routePath
+  const known = named ? withoutPrefix(withoutPrefix(asked, basePath), `/${functionName}`) : asked
+  const query = eventQuery(event)
+  // Gateways decode paths: these two must not begin a query or a fragment.
+  return known.replaceAll('?', '%3F').replaceAll('#', '%23') + (query && `?${query}`)
+}
+
+/** The query of an event, encoded as in a URL. */
+function eventQuery(event: GatewayEvent): string {
+  if ('rawPath' in event) return event.rawQueryString ?? ''
+  const values = event.multiValueQueryStringParameters ?? event.queryStringParameters ?? {}
+  // Load balancers hand on what they got, API Gateway decodes it.
+  const encode = 'elb' in event.requestContext ? String : encodeURIComponent
+  return Object.entries(values)
+    .flatMap(([name, value]) => [value].flat().map((one) => `${encode(name)}=${encode(String(one))}`))
+    .join('&')
 }
 
 /** A path or URL without the leading segments `prefix`, or as it is where it doesn't start with them. */

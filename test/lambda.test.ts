@@ -29,13 +29,20 @@ function sent(name: string): Event {
   return EVENTS.get(name) as Event
 }
 
-function withQuery(event: Event, name: string, value: string): Event {
-  return {
-    ...event,
-    rawQueryString: `${name}=${value}`,
-    queryStringParameters: { [name]: value },
-    ...(event.multiValueHeaders && { multiValueQueryStringParameters: { [name]: [value] } }),
-  } as Event
+/** The event as its gateway would send it with a query. */
+function withQuery(name: string, query: string): object {
+  const event = sent(name)
+  if ('rawPath' in event) return { ...event, rawQueryString: query }
+  const values = (decode: (text: string) => string) => {
+    const made: Record<string, string[]> = Object.create(null)
+    for (const [key = '', value = ''] of query.split('&').map((pair) => pair.split('=').map(decode))) {
+      made[key] = [...(made[key] ?? []), value]
+    }
+    return made
+  }
+  // A load balancer decodes nothing.
+  const multiValueQueryStringParameters = values(name === 'alb' ? String : decodeURIComponent)
+  return { ...event, multiValueQueryStringParameters }
 }
 
 const isConsoleTrigger = (name: string) => name.includes('console-trigger') || name === 'function-url-root'
@@ -71,22 +78,32 @@ t.test('every front gets what HTTP gets, byte for byte', async (t) => {
   }
 })
 
-t.test('queries arrive, and one that is sent twice is refused as over HTTP', async (t) => {
+t.test('queries arrive as over HTTP, also those that are refused', async (t) => {
   const app = build(t, {}, { requestId: () => ID })
   const headers = { 'content-type': 'application/json' }
   for (const [name, event] of EVENTS) {
     const payload = bodyOf(event)
-    for (const [value, status] of [
-      ['3', 200],
-      ['9', 400],
-      ['1,2', 400],
+    for (const [query, status] of [
+      ['top=3', 200],
+      ['top=9', 400],
+      ['top=1&top=2', 400],
+      ['top=1,2', 400],
+      ['t%6Fp=3', 200],
+      ['top=100%25', 400],
+      ['a%20b=%26', 400],
+      ['__proto__=1', 400],
     ] as const) {
-      const answer = (await invoke(withQuery(event, 'top', value))) as Answer
-      const direct = await app.inject({ method: 'POST', url: `/predict?top=${value}`, headers, payload })
-      t.equal(answer.statusCode, status, `${name}?top=${value}`)
-      t.equal(answer.body, direct.body, `${name}?top=${value}`)
+      const answer = (await invoke(withQuery(name, query))) as Answer
+      const direct = await app.inject({ method: 'POST', url: `/predict?${query}`, headers, payload })
+      t.equal(answer.statusCode, status, `${name}?${query}`)
+      t.equal(answer.body, direct.body, `${name}?${query}`)
     }
   }
+})
+
+t.test('a query that can not be decoded does not fail the invocation', async (t) => {
+  const queryStringParameters = { top: '100%' }
+  t.match(await invoke({ ...sent('alb'), queryStringParameters }), { statusCode: 400 })
 })
 
 t.test('who opens the endpoint in a browser is told what it is', async (t) => {
@@ -150,6 +167,14 @@ t.test('any other event fails the invocation, and says what the function answers
     { httpMethod: 'POST' },
     { ...HTTP, rawPath: undefined },
     { ...HTTP, requestContext: null },
+    { ...HTTP, version: '1.0' },
+    { ...HTTP, body: { Model: 'RF' } },
+    { ...HTTP, routeKey: 5 },
+    { ...HTTP, rawPath: 'http://[' },
+    { ...sent('rest-v1-proxy'), resource: {} },
+    { ...sent('rest-v1-proxy'), httpMethod: 'FOO BAR' },
+    { ...sent('rest-v1-proxy'), requestContext: null },
+    { ...sent('rest-v1-proxy'), headers: 'none' },
   ]) {
     await t.rejects(invoke(event), { name: 'KSR_UNKNOWN_EVENT' }, JSON.stringify(event))
   }

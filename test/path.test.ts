@@ -1,5 +1,6 @@
 import t from 'tap'
-import { eventPath, type GatewayEvent, withoutPrefix } from '../src/path.js'
+import { eventUrl, withoutPrefix } from '../src/path.js'
+import type { GatewayEvent } from '../src/schemas/event.js'
 
 const NAME = 'keystroke_based_user_recognition'
 
@@ -18,8 +19,10 @@ t.test('a prefix is taken off as whole segments, and something always stays', as
   }
 })
 
-function asked(event: GatewayEvent, config: { basePath?: string; functionName?: string } = {}) {
-  return eventPath(event, { basePath: '', functionName: NAME, ...config })
+/** The URL of an event with these of its fields. */
+function asked(fields: object, config: { basePath?: string; functionName?: string } = {}) {
+  const event = { httpMethod: 'GET', requestContext: {}, ...fields } as GatewayEvent
+  return eventUrl(event, { basePath: '', functionName: NAME, ...config })
 }
 
 t.test('an HTTP API puts a named stage into the path, the default stage not', async (t) => {
@@ -72,4 +75,22 @@ t.test('a function may have the name of a path of ours', async (t) => {
   t.equal(asked(url, { functionName: 'models' }), '/models')
   t.equal(asked({ ...proxied, resource: '/predictor' }, { functionName: 'predict' }), '/predict/rf')
   t.equal(asked(proxied, { functionName: '' }), '/predict/rf')
+})
+
+t.test('a query arrives as it was sent, whatever its gateway made of it', async (t) => {
+  const path = '/predict'
+  const http = { version: '2.0', rawPath: path, routeKey: '$default', requestContext: { stage: '$default' } }
+  t.equal(asked({ ...http, rawQueryString: 'top=1&top=2' }), '/predict?top=1&top=2')
+  t.equal(asked({ ...http, rawQueryString: '' }), '/predict')
+  t.equal(asked(http), '/predict')
+  const multiValueQueryStringParameters = { top: ['1', '2'], 'a b': ['100%', '&'] }
+  t.equal(asked({ path, multiValueQueryStringParameters }), '/predict?top=1&top=2&a%20b=100%25&a%20b=%26')
+  t.equal(asked({ path, queryStringParameters: { top: '3' } }), '/predict?top=3')
+  t.equal(asked({ path, queryStringParameters: null, multiValueQueryStringParameters: null }), '/predict')
+  const balanced = { path, requestContext: { elb: {} }, queryStringParameters: { 'a%20b': '100%' } }
+  t.equal(asked(balanced), '/predict?a%20b=100%', 'a load balancer does not decode')
+})
+
+t.test('what a gateway decoded in the path does not begin a query or a fragment', async (t) => {
+  t.equal(asked({ path: '/predict/rf?top=2#x' }), '/predict/rf%3Ftop=2%23x')
 })

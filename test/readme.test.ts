@@ -24,7 +24,7 @@ t.test('every curl of the README gets the answer that is printed under it', asyn
 t.test('every invocation of the README gets the answer that is printed under it', async (t) => {
   const { handler } = await import('../src/lambda.js')
   const blocks =
-    /```sh\n[^`]*curl -s localhost:9000\/[^`]*?-d ('[^']*'|@\S+)[^`]*\n```\n\n```json\n([^`]*)\n```/g
+    /```sh\n[^`]*curl -s (?:--\S+ \d*\s*)*localhost:9000\/[^`]*?-d ('[^']*'|@\S+)[^`]*\n```\n\n```json\n([^`]*)\n```/g
   const shown = [...readme.matchAll(blocks)]
   t.equal(shown.length, 2)
   for (const [, data = '', printed = ''] of shown) {

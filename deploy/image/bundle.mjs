@@ -9,7 +9,7 @@
 //   package.json                     the version
 //
 // The models are the image's to add.
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,6 +32,9 @@ const ENTRIES = ['server', 'lambda'].map((name) => join(root, 'dist', `${name}.j
 
 // Names stay as they are, so that a stack trace can be read.
 const common = {
+  charset: 'ascii',
+  // None is there now, and load.cjs could not run one: it would be noticed only when it is reached.
+  supported: { 'dynamic-import': false },
   bundle: true,
   platform: 'node',
   target: 'node20',
@@ -40,6 +43,7 @@ const common = {
   logLevel: 'warning',
 }
 
+rmSync(dist, { recursive: true, force: true })
 const imports = new Set()
 await build({
   ...common,

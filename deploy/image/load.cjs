@@ -1,6 +1,7 @@
-// Runs service.cjs from the code that V8 compiled of it when the image was made, where that is there and fits this
-// V8; else V8 compiles it as it goes. Node's own compile cache would keep only what is compiled at loading, not the
-// functions that are compiled when first called, and looks for the user id that made it.
+// Runs service.cjs from the code that V8 compiled of it when the image was made, where that is there, whole, of this
+// source and fits this V8; else V8 compiles it as it goes. Node's own compile cache would keep only what is compiled at
+// loading, not the functions that are compiled when first called, and looks for the user id that made it.
+const { createHash } = require('node:crypto')
 const { readFileSync, writeFileSync } = require('node:fs')
 const { wrap } = require('node:module')
 const { join } = require('node:path')
@@ -9,10 +10,17 @@ const { Script } = require('node:vm')
 
 const filename = join(__dirname, 'service.cjs')
 const cache = join(__dirname, 'service.cache')
+// The bundler escapes what is not ASCII.
+const source = wrap(readFileSync(filename, 'latin1'))
 
-function readCache() {
+// V8 itself compares no more than the length of the source, and trusts the code.
+const seal = (code) => createHash('sha256').update(source, 'latin1').update(code).digest()
+
+function readCode() {
   try {
-    return readFileSync(cache)
+    const kept = readFileSync(cache)
+    const code = kept.subarray(32)
+    return seal(code).equals(kept.subarray(0, 32)) ? code : undefined
   } catch {
     return undefined
   }
@@ -21,7 +29,7 @@ function readCache() {
 // Lambda starts Node with --expose-gc. V8 takes only code that was compiled under the same flags, and this one makes
 // no difference to code.
 setFlagsFromString('--no-expose-gc')
-const script = new Script(wrap(readFileSync(filename, 'latin1')), { filename, cachedData: readCache() })
+const script = new Script(source, { filename, cachedData: readCode() })
 const loaded = { exports: {} }
 script.runInThisContext()(loaded.exports, require, loaded, filename, __dirname)
 
@@ -29,4 +37,7 @@ exports.service = loaded.exports
 /** Whether V8 had to do without the code that was kept. */
 exports.cold = script.cachedDataRejected !== false
 /** Keeps what has been compiled by now, for the next start. */
-exports.keepCode = () => writeFileSync(cache, script.createCachedData())
+exports.keepCode = () => {
+  const code = script.createCachedData()
+  writeFileSync(cache, Buffer.concat([seal(code), code]))
+}

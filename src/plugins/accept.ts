@@ -8,7 +8,7 @@ export const acceptJson = fp(
   async (app: FastifyInstance) => {
     app.addHook('onRequest', async ({ headers }) => {
       // Most callers send no Accept or `*/*`: only the others are worth parsing.
-      if (headers.accept === undefined || headers.accept === '*/*') return
+      if (!headers.accept || headers.accept === '*/*') return
       const type = new Negotiator({ headers }).mediaType(['application/json', 'application/problem+json'])
       if (type === undefined) throw coded('KSR_NOT_ACCEPTABLE')
     })

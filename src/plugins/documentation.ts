@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { coded } from '../errors.js'
+import { coded, type ErrorCode } from '../errors.js'
 import type { DocumentationOptions } from './documentation-page.js'
+
+const PROBLEMS: Record<number, ErrorCode> = { 4: 'KSR_ROUTE_NOT_FOUND', 5: 'KSR_INTERNAL' }
 
 /**
  * The contract as a page to try it, at /docs. What makes and serves it is loaded when somebody first asks: most
@@ -11,10 +13,16 @@ export const documentation = fp(
   async (app: FastifyInstance, options: DocumentationOptions) => {
     let page: Promise<FastifyInstance> | undefined
 
-    async function answer({ url, headers }: FastifyRequest, reply: FastifyReply) {
+    async function answer(request: FastifyRequest, reply: FastifyReply) {
+      // As inject resolves it: `/docs/../models` is none of the page's.
+      const { pathname, search } = new URL(request.url, 'http://localhost')
+      if (!/^\/docs(\/|$)/.test(pathname)) throw coded('KSR_ROUTE_NOT_FOUND')
       page ??= import('./documentation-page.js').then(({ openPage }) => openPage(options))
-      const { statusCode, headers: answered, rawPayload } = await (await page).inject({ url, headers })
-      if (statusCode === 404) throw coded('KSR_ROUTE_NOT_FOUND')
+      const headers = pick(request.headers, 'if-none-match', 'if-modified-since')
+      const injected = await (await page).inject({ url: pathname + search, headers })
+      const { statusCode, headers: answered, rawPayload } = injected
+      const problem = PROBLEMS[Math.floor(statusCode / 100)]
+      if (problem) throw coded(problem)
       // The connection is this app's.
       delete answered.connection
       return reply.code(statusCode).headers(answered).send(rawPayload)
@@ -24,3 +32,7 @@ export const documentation = fp(
   },
   { name: 'documentation' },
 )
+
+function pick(headers: FastifyRequest['headers'], ...names: string[]) {
+  return Object.fromEntries(names.flatMap((name) => (headers[name] ? [[name, headers[name]]] : [])))
+}

@@ -6,5 +6,5 @@ export interface Precompiled {
   serializers: ReadonlyMap<string, unknown>
 }
 
-/** None, but in a bundle: `deploy/bundle.js` puts those that it makes in this module's place. */
+/** None, but in a bundle: `deploy/image/bundle.mjs` puts those that it makes in this module's place. */
 export const precompiled: Precompiled = { shared: '', validators: new Map(), serializers: new Map() }

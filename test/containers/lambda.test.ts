@@ -116,7 +116,7 @@ t.test('the image for AWS Lambda, under the emulator of its runtime', async (t) 
       const began = Date.now()
       const { errorType, errorMessage } = JSON.parse(await invoke(event))
       t.ok(Date.now() - began < 10_000)
-      t.equal(errorType, 'CodedError')
+      t.equal(errorType, 'KSR_UNKNOWN_EVENT')
       t.match(errorMessage, /^The event is none of API Gateway/)
       t.match(JSON.parse(await invoke(named)), { user: 84 })
     }

@@ -7,6 +7,7 @@ t.test('callers that take JSON are served', async (t) => {
     'application/json',
     'application/problem+json',
     '*/*',
+    '',
     'application/*',
     'text/html, */*;q=0.1',
     'text/html,application/json;q=0.5',

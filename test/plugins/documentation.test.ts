@@ -1,5 +1,7 @@
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { build } from '../fixtures/build.js'
+import { Connection } from '../fixtures/connection.js'
 
 t.test('the page and all that it loads are there, by GET and by HEAD', async (t) => {
   const app = build(t)
@@ -31,6 +33,25 @@ t.test('what is not there is a problem document, with the id of the request', as
   const app = build(t, {}, { requestId: () => 'this-one' })
   const answer = await app.inject('/docs/static/nothing.js')
   t.match(answer.json(), { status: 404, code: 'KSR_ROUTE_NOT_FOUND', instance: 'this-one' })
+})
+
+t.test('no path leads out of it to the routes that it describes', async (t) => {
+  const app = build(t)
+  await app.listen({ port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  for (const path of [
+    '/docs/../models',
+    '/docs/%2e%2e/health',
+    '/docs/../',
+    '/docs/..',
+    '/docs/static/%00',
+  ]) {
+    const connection = await Connection.open(`http://127.0.0.1:${port}`)
+    connection.write(`GET ${path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n`)
+    const answer = await connection.answer()
+    t.equal(answer?.status, 404, path)
+    t.match(JSON.parse(answer?.body ?? '{}'), { code: 'KSR_ROUTE_NOT_FOUND' })
+  }
 })
 
 t.test('the contract is there as JSON and as YAML', async (t) => {

@@ -20,7 +20,14 @@ TOLERANCE = 1e-5
 
 
 class ParityError(Exception):
-    """An exported model does not answer as its source."""
+    """An exported model does not answer as its source.
+
+    `labels_only` tells that all scores are near enough: rounding decided the labels.
+    """
+
+    def __init__(self, message: str, *, labels_only: bool = False) -> None:
+        super().__init__(message)
+        self.labels_only = labels_only
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ def compare(
         raise ParityError(
             f"the exported {type(estimator).__name__} does not answer as its source: "
             f"{parity.label_differences} labels and {parity.score_differences} scores differ, "
-            f"by {parity.max_score_difference:g} at most"
+            f"by {parity.max_score_difference:g} at most",
+            labels_only=not parity.score_differences,
         )
     return parity
 

@@ -62,7 +62,8 @@ def _proved(
 
     try:
         return proved(reference.export)
-    except ParityError:
-        if reference.exact_export is None:
+    except ParityError as error:
+        if reference.exact_export is None or not error.labels_only:
             raise
+        print(f"{reference.name}: {error}; exporting it exactly", flush=True)
         return proved(reference.exact_export)
