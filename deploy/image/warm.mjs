@@ -10,11 +10,12 @@ const { keepCode } = await import('./load.cjs')
 
 const headers = { 'content-type': 'application/json' }
 
-async function ask(expected, httpMethod, path, sent) {
-  const event = { httpMethod, path, headers, requestContext: {}, ...(sent && { body: JSON.stringify(sent) }) }
-  const { statusCode, body } = await handler(event, { awsRequestId: 'warm' })
-  equal(statusCode, expected, `${httpMethod} ${path}: ${body}`)
-  return JSON.parse(body)
+async function ask(expected, httpMethod, path, sent, queryStringParameters) {
+  const body = sent && JSON.stringify(sent)
+  const event = { httpMethod, path, queryStringParameters, headers, body, requestContext: {} }
+  const answer = await handler(event, { awsRequestId: 'warm' })
+  equal(answer.statusCode, expected, `${httpMethod} ${path}: ${answer.body}`)
+  return JSON.parse(answer.body)
 }
 
 const times = { Mean: 100, STD: 10 }
@@ -24,7 +25,7 @@ await ask(200, 'GET', '/health')
 for (const { name, href } of (await ask(200, 'GET', '/models')).models) {
   await ask(200, 'GET', href)
   await ask(200, 'POST', `/predict/${name}`, sample)
-  await ask(200, 'POST', `/predict/${name}?top=5`, sample)
+  await ask(200, 'POST', `/predict/${name}`, sample, { top: '5' })
   await ask(200, 'POST', '/predict', { Model: name, ...sample })
   await ask(400, 'POST', `/predict/${name}`, {})
 }

@@ -8,6 +8,7 @@ import {
   execNode,
   HARDENED,
   IMAGES,
+  inspect,
   start,
 } from '../fixtures/docker.js'
 import { bodyOf, EVENTS, type Event, withBody, withMethod, withPath } from '../fixtures/events.js'
@@ -19,11 +20,17 @@ const { RPT, ...incomplete } = named
 t.before(buildImages)
 
 t.test('the image for AWS Lambda, under the emulator of its runtime', async (t) => {
-  const { command, url } = compose()
+  const { command, id, url } = compose()
   await command('up', '--wait', '--no-build', 'server', 'lambda')
   const server = await url('server', 3000)
   const lambda = `${await url('lambda', 8080)}/${INVOKE}`
   let invocations = 0
+
+  t.test('it has what a function has on Lambda: no root, no disk to write to', async (t) => {
+    const { Config, HostConfig } = await inspect(await id('lambda'))
+    t.match(Config, { User: '993:990' })
+    t.match(HostConfig, { ReadonlyRootfs: true, CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges:true'] })
+  })
 
   async function invoke(event: unknown): Promise<string> {
     const answer = await fetch(lambda, { method: 'POST', body: JSON.stringify(event) })

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -89,6 +89,22 @@ t.test('code that V8 has compiled is kept for the next start, and only on demand
   execFileSync(process.execPath, [join(folder, 'dist/warm.mjs')], { env })
   t.notOk(answers([{ url: '/' }]).cold)
   t.notOk(answers([{ url: '/' }], {}, ['--expose-gc']).cold, 'as Lambda starts Node')
+})
+
+t.test('code that is damaged, or was compiled of another source, is not run', async (t) => {
+  for (const file of ['service.cache', 'service.cjs']) {
+    const path = join(folder, 'dist', file)
+    const whole = readFileSync(path)
+    const damaged = Buffer.from(whole)
+    // Of the same length, which is all that V8 compares; the source ends with white space.
+    damaged[damaged.length - 1] = (damaged.at(-1) as number) === 10 ? 32 : 10
+    writeFileSync(path, damaged)
+    const { cold, answers: given } = answers([{ url: '/' }])
+    writeFileSync(path, whole)
+    t.ok(cold, file)
+    t.equal(given[0].statusCode, 200)
+  }
+  t.notOk(answers([{ url: '/' }]).cold)
 })
 
 t.test('of the runtime there is one platform', async (t) => {
