@@ -83,7 +83,7 @@ t.test('docker compose up', async (t) => {
     const { HostConfig } = await inspect(container)
     t.equal(HostConfig.Memory, 512 * 1024 ** 2)
     t.equal(HostConfig.PidsLimit, 64)
-    t.equal(HostConfig.RestartPolicy.Name, 'unless-stopped')
+    t.same(HostConfig.RestartPolicy, { Name: 'on-failure', MaximumRetryCount: 5 })
   })
 
   t.test('it gets no answer from outside, where an ordinary container does', async (t) => {
