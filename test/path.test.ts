@@ -75,6 +75,8 @@ t.test('a function may have the name of a path of ours', async (t) => {
   t.equal(asked(url, { functionName: 'models' }), '/models')
   t.equal(asked({ ...proxied, resource: '/predictor' }, { functionName: 'predict' }), '/predict/rf')
   t.equal(asked(proxied, { functionName: '' }), '/predict/rf')
+  const { routeKey: _, ...routeless } = url
+  t.equal(asked(routeless, { functionName: 'models' }), '/models')
 })
 
 t.test('a query arrives as it was sent, whatever its gateway made of it', async (t) => {
