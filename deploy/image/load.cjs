@@ -10,11 +10,10 @@ const { Script } = require('node:vm')
 
 const filename = join(__dirname, 'service.cjs')
 const cache = join(__dirname, 'service.cache')
-// The bundler escapes what is not ASCII.
-const source = wrap(readFileSync(filename, 'latin1'))
+const source = readFileSync(filename)
 
 // V8 itself compares no more than the length of the source, and trusts the code.
-const seal = (code) => createHash('sha256').update(source, 'latin1').update(code).digest()
+const seal = (code) => createHash('sha256').update(source).update(code).digest()
 
 function readCode() {
   try {
@@ -29,7 +28,8 @@ function readCode() {
 // Lambda starts Node with --expose-gc. V8 takes only code that was compiled under the same flags, and this one makes
 // no difference to code.
 setFlagsFromString('--no-expose-gc')
-const script = new Script(source, { filename, cachedData: readCode() })
+// The bundler escapes what is not ASCII.
+const script = new Script(wrap(source.toString('latin1')), { filename, cachedData: readCode() })
 const loaded = { exports: {} }
 script.runInThisContext()(loaded.exports, require, loaded, filename, __dirname)
 
