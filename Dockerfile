@@ -1,6 +1,6 @@
 # One recipe, two images: `lambda` for AWS Lambda (the default), `server` for anywhere else.
-# All work happens in `build`, on the machine's own architecture: the images themselves are only copied together,
-# so that another architecture needs no emulation. Packages are locked; give the base images by digest to lock them too.
+# All work happens on the machine's own architecture: the images themselves are only copied together, so that another
+# architecture needs no emulation. Packages are locked; give the base images by digest to lock them too.
 ARG NODE_IMAGE=node:24-slim
 ARG LAMBDA_IMAGE=public.ecr.aws/lambda/nodejs:24
 # The same again, where another architecture's image is not to be had under the same name.

@@ -21,7 +21,6 @@ const answerGateway = awsLambdaFastify(app, {
   binaryMimeTypes: ['image/png'],
   callbackWaitsForEmptyEventLoop: false,
   decorateRequest: false,
-  parseCommaSeparatedQueryParams: false,
   retainStage: true,
 })
 // Before Lambda hands out requests: none of them pays for loading.

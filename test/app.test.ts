@@ -1,5 +1,6 @@
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
+import { pathsOn } from './fixtures/page.js'
 
 t.test('BASE_PATH is taken off the requests that have it', async (t) => {
   const app = build(t, { BASE_PATH: '/api/v1' })
@@ -23,9 +24,7 @@ t.test('links, and what the documentation loads, have BASE_PATH', async (t) => {
   const { links } = (await app.inject('/api/v1')).json()
   const { models } = (await app.inject('/api/v1/models')).json()
   const page = (await app.inject('/api/v1/docs')).body
-  const assets = [...page.matchAll(/(?:href|src)="([^"#]+)"/g)].map(
-    ([, url]) => new URL(url as string, 'http://x/api/v1/docs').pathname,
-  )
+  const assets = pathsOn(page, '/api/v1/docs')
   t.ok(assets.length > 3)
   const hrefs = models.map(({ href }: { href: string }) => href)
   for (const url of [...Object.values<string>(links), ...hrefs, ...assets]) {

@@ -30,12 +30,17 @@ async function output(stream: Readable | null, until?: RegExp): Promise<string> 
   return text
 }
 
+/** Where a process listens, once it does. */
+async function address({ stdout }: ChildProcess): Promise<string> {
+  const listening = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
+  return listening.exec(await output(stdout, listening))?.[1] as string
+}
+
 t.test('it serves on a real socket until SIGTERM, then finishes what is in flight', async (t) => {
   const server = start({})
   t.teardown(() => server.kill('SIGKILL'))
   const exited = once(server, 'exit')
-  const listening = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
-  const [, url = ''] = listening.exec(await output(server.stdout, listening)) ?? []
+  const url = await address(server)
   const body = JSON.stringify(SUMMARY)
   const headers = { 'content-type': 'application/json' }
 
@@ -79,8 +84,7 @@ t.test(
     const server = start({})
     t.teardown(() => server.kill('SIGKILL'))
     const exited = once(server, 'exit')
-    const listening = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
-    const [, url = ''] = listening.exec(await output(server.stdout, listening)) ?? []
+    const url = await address(server)
     const ask = 'GET /health/ready HTTP/1.1\r\nhost: test\r\n\r\n'
     const connection = await Connection.open(url)
     connection.write(ask)
@@ -101,8 +105,7 @@ t.test('connections that never sent a request do not hold it up', async (t) => {
   const server = start({})
   t.teardown(() => server.kill('SIGKILL'))
   const exited = once(server, 'exit')
-  const listening = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/
-  const [, port] = listening.exec(await output(server.stdout, listening)) ?? []
+  const { port } = new URL(await address(server))
   const silent = connect(Number(port), '127.0.0.1').on('error', () => {})
   await once(silent, 'connect')
   server.kill('SIGTERM')

@@ -11,9 +11,11 @@ import {
   HARDENED,
   IMAGES,
   inspect,
+  run,
   start,
   untilHealth,
 } from '../fixtures/docker.js'
+import { pathsOn } from '../fixtures/page.js'
 
 const MODELS = ['svm', 'rf', 'xgb']
 const post = {
@@ -44,10 +46,10 @@ t.test('docker compose up', async (t) => {
   t.test('it serves the page at /docs with all that the page loads', async (t) => {
     const page = await fetch(`${at}/docs`)
     t.equal(page.status, 200)
-    const loaded = [...(await page.text()).matchAll(/(?:src|href)="([^"#]+)"/g)].map(([, link = '']) => link)
+    const loaded = pathsOn(await page.text(), '/docs')
     t.ok(loaded.length > 5, `${loaded.length} links`)
     for (const link of [...loaded, '/docs/json']) {
-      const asset = await fetch(new URL(link, page.url))
+      const asset = await fetch(at + link)
       t.equal(asset.status, 200, link)
       t.ok((await asset.arrayBuffer()).byteLength > 0, link)
     }
@@ -75,7 +77,7 @@ t.test('docker compose up', async (t) => {
   t.test('nothing but /tmp can be written, not even by root', async (t) => {
     const write = (path: string) => execNode(container, `fs.writeFileSync('${path}', 'x')`, '--user', 'root')
     await t.rejects(write('/app/file'), /EROFS/)
-    await t.rejects(write('/root/file'), /EROFS/)
+    await t.rejects(write('/etc/file'), /EROFS/)
     await t.resolves(write('/tmp/file'))
   })
 
@@ -118,7 +120,7 @@ async function outside(): Promise<string[]> {
   const nameServers = [
     ...readFileSync('/etc/resolv.conf', 'utf8').matchAll(/^nameserver ((?!127\.)[\d.]+)$/gm),
   ].map(([, address]) => address)
-  const registry = new URL(process.env.npm_config_registry as string)
+  const registry = new URL(await run('npm', ['config', 'get', 'registry']))
   const { address } = await lookup(registry.hostname, 4).catch(() => ({ address: gateways[0] }))
   return [...gateways.map((at) => `${at} 80`), ...nameServers.map((at) => `${at} 53`), `${address} 443`]
 }

@@ -2,14 +2,13 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { build } from '../fixtures/build.js'
 import { Connection } from '../fixtures/connection.js'
+import { pathsOn } from '../fixtures/page.js'
 
 t.test('the page and all that it loads are there, by GET and by HEAD', async (t) => {
   const app = build(t)
   const page = await app.inject('/docs')
   t.match(page.headers['content-type'], /text\/html/)
-  const assets = [...page.body.matchAll(/(?:href|src)="([^"#]+)"/g)].map(
-    ([, url]) => new URL(url as string, 'http://x/docs').pathname,
-  )
+  const assets = pathsOn(page.body, '/docs')
   t.ok(assets.length > 3)
   for (const url of assets) {
     const asset = await app.inject(url)
