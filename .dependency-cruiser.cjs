@@ -40,7 +40,7 @@ module.exports = {
     { from: { path: '^test/' }, to: {} },
     from(file('(server|openapi)'), file('(app|config)')),
     from(file('lambda'), file('(app|config|path|errors)'), room('schemas')),
-    from(file('app'), room('plugins'), room('routes'), room('schemas'), file('(config|path)')),
+    from(file('app'), room('plugins'), room('routes'), room('schemas'), file('(config|log|path)')),
     from(room('plugins'), room('inference'), ...domain, file('config')),
     from(room('routes'), ...domain),
     from(room('inference'), ...domain),

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { parse } from 'node:querystring'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { parse } from 'fast-querystring'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
+import { type LineSink, standardOutput } from './log.js'
 import { withoutPrefix } from './path.js'
 import { acceptJson } from './plugins/accept.js'
 import { type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
@@ -23,7 +24,7 @@ const REQUEST_TIMEOUT_MS = 10_000
 
 export interface AppOptions {
   /** Where log lines go; stdout where it is left out. */
-  logTo?: NodeJS.WritableStream
+  logTo?: LineSink
   /** The id of the request that has just come in. */
   requestId?: () => string
   /** What makes validators and serializers of the schemas. */
@@ -36,10 +37,14 @@ export interface AppOptions {
  */
 export function buildApp(
   config: Config,
-  { logTo, requestId = randomUUID, compilersFactory = preferPrecompiled() }: AppOptions = {},
+  {
+    logTo = standardOutput(),
+    requestId = randomUUID,
+    compilersFactory = preferPrecompiled(),
+  }: AppOptions = {},
 ) {
   const app = Fastify({
-    logger: { level: config.logLevel, ...(logTo && { stream: logTo }) },
+    logger: { level: config.logLevel, stream: logTo },
     logController: new RequestLog(),
     genReqId: () => requestId(),
     schemaController: { compilersFactory },
@@ -95,10 +100,10 @@ function routes({ version, basePath, maxCandidates }: Config) {
 
 /** Query values are numbers where they are written as one, in the one plain way; everything else is text. */
 function parseQuery(query: string): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(parse(query)).map(([name, value]) => {
-      const plain = typeof value === 'string' && /^(0|[1-9]\d{0,14})$/.test(value)
-      return [name, plain ? Number(value) : value]
-    }),
-  )
+  const values: Record<string, unknown> = parse(query)
+  for (const name in values) {
+    const value = values[name]
+    if (typeof value === 'string' && /^(0|[1-9]\d{0,14})$/.test(value)) values[name] = Number(value)
+  }
+  return values
 }

@@ -10,16 +10,17 @@
 export function bestFirst(scores: Float32Array, label: number, count: number): number[] {
   const best = [label]
   for (let index = 0; index < scores.length; index++) {
-    if (index === label) continue
-    // Insertion into a list of `count` places: far fewer steps than sorting every class.
-    let place = best.length
-    while (place > 1 && score(scores, best[place - 1]) < score(scores, index)) place--
-    if (place < count) best.splice(place, 0, index)
-    if (best.length > count) best.pop()
+    const score = scores[index] as number
+    // Few of many classes come into the list: one comparison settles the others.
+    if (index === label || (best.length === count && !(at(scores, best, count - 1) < score))) continue
+    if (best.length < count) best.push(index)
+    let place = best.length - 1
+    for (; place > 1 && at(scores, best, place - 1) < score; place--) best[place] = best[place - 1] as number
+    if (place > 0) best[place] = index
   }
   return best
 }
 
-function score(scores: Float32Array, index: number | undefined): number {
-  return scores[index as number] as number
+function at(scores: Float32Array, best: readonly number[], place: number): number {
+  return scores[best[place] as number] as number
 }

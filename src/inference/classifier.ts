@@ -1,8 +1,9 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { InferenceSession, type Tensor } from 'onnxruntime-node'
 import { coded } from '../errors.js'
 import { FEATURE_ORDER, type FeatureRow } from '../keystroke/features.js'
 import type { Tensor as TensorCard } from '../schemas/model.js'
 import type { Candidate, Recognition, UserId } from '../schemas/recognition.js'
+import { type Answer, Batch } from './batch.js'
 import { bestFirst } from './candidates.js'
 import type { ManifestEntry } from './manifest.js'
 import { reasonToRefuse } from './onnx-file.js'
@@ -33,12 +34,18 @@ export interface ClassifierOptions {
 /** One loaded model: a feature row in, the user who typed it out. */
 export class Classifier {
   readonly #session: InferenceSession
+  readonly #labels: Batch
+  readonly #scores: Batch
   readonly #entry: ManifestEntry
   readonly #classes: readonly UserId[]
   readonly #hideScores: boolean
 
   private constructor(session: InferenceSession, entry: ManifestEntry, options: ClassifierOptions) {
+    const { name: model, input } = entry
     this.#session = session
+    // Scores are copied out of the runtime only for those who ask for them.
+    this.#labels = new Batch(session, { model, input: input.name, outputs: ['label'] })
+    this.#scores = new Batch(session, { model, input: input.name, outputs: ['label', 'scores'] })
     this.#entry = entry
     this.#classes = options.classes
     this.#hideScores = options.hideScores
@@ -91,9 +98,10 @@ export class Classifier {
    */
   async classify(row: FeatureRow, top = 0): Promise<Recognition> {
     const { name: model, version } = this.#entry
-    if (top === 0) return { user: (await this.#run(row, ['label'])).user, model, version }
-    const { user, scores } = await this.#run(row, ['label', 'scores'])
-    return { user, model, version, candidates: this.#candidates(user, scores, top) }
+    if (top === 0) return { user: user(await this.#labels.run(row)), model, version }
+    const answer = await this.#scores.run(row)
+    const named = user(answer)
+    return { user: named, model, version, candidates: this.#candidates(named, scores(answer), top) }
   }
 
   /** Frees the native session. */
@@ -101,32 +109,31 @@ export class Classifier {
     await this.#session.release()
   }
 
-  /** Scores that nobody asked for are not copied out of the runtime: without their name they are empty. */
-  async #run(row: FeatureRow, outputs: string[]): Promise<{ user: UserId; scores: Float32Array }> {
-    const input = new Tensor('float32', row, [1, row.length])
-    const answer = await this.#session.run({ [this.#entry.input.name]: input }, outputs)
-    const { label, scores } = answer as { label: Tensor; scores?: Tensor }
-    const user = label.data[0] as bigint | string
-    return {
-      user: typeof user === 'bigint' ? Number(user) : user,
-      scores: (scores?.data ?? new Float32Array()) as Float32Array,
-    }
-  }
-
   #candidates(user: UserId, scores: Float32Array, top: number): Candidate[] {
     return bestFirst(scores, this.#classes.indexOf(user), top).map((index) => {
-      const candidate = { user: this.#classes[index] as UserId }
-      return this.#hideScores ? candidate : { ...candidate, score: sixDecimals(scores[index] as number) }
+      const user = this.#classes[index] as UserId
+      return this.#hideScores ? { user } : { user, score: sixDecimals(scores[index] as number) }
     })
   }
 
   async #answersAsTrained(): Promise<boolean> {
-    const { row, user, score } = this.#entry.check
-    const answer = await this.#run(Float32Array.from(row), ['label', 'scores'])
-    const difference = Math.abs((answer.scores[this.#classes.indexOf(user)] ?? Number.NaN) - score)
+    const { row, user: wanted, score } = this.#entry.check
+    const answer = await this.#scores.run(Float32Array.from(row))
+    const difference = Math.abs((scores(answer)[this.#classes.indexOf(wanted)] ?? Number.NaN) - score)
     // Votes grow with the users, and a float32's steps with the votes.
-    return answer.user === user && difference <= SCORE_TOLERANCE * Math.max(1, Math.abs(score))
+    return user(answer) === wanted && difference <= SCORE_TOLERANCE * Math.max(1, Math.abs(score))
   }
+}
+
+function user({ outputs, place }: Answer): UserId {
+  const label = outputs.label?.data[place] as bigint | string
+  return typeof label === 'bigint' ? Number(label) : label
+}
+
+function scores({ outputs, place }: Answer): Float32Array {
+  const { data, dims } = outputs.scores as Tensor
+  const width = dims[1] as number
+  return (data as Float32Array).subarray(place * width, (place + 1) * width)
 }
 
 /** A float32 has no more than about seven digits that mean anything: 0.42, not 0.41999998688697815. */

@@ -27,8 +27,9 @@ export const draining = fp(
       await wait(ANNOUNCE_FOR_MS)
     })
     // Without it a connection whose request was in flight stays open, and closing waits for its keep-alive.
-    app.addHook('onSend', async (_request, reply) => {
+    app.addHook('onSend', (_request, reply, payload, done) => {
       if (closing) reply.header('connection', 'close')
+      done(null, payload)
     })
   },
   { name: 'draining' },

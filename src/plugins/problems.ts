@@ -31,20 +31,24 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export const problems = fp(
   async (app: FastifyInstance) => {
     app.setErrorHandler(answerProblem)
-    // For what a route itself finds missing, such as a file of the documentation.
-    app.setNotFoundHandler((request, reply) => answerProblem(coded('KSR_ROUTE_NOT_FOUND'), request, reply))
-    // Before the body is parsed: what is wrong with the body of a request to nowhere is no matter.
-    app.addHook('onRequest', async (request, reply) => {
-      if (!request.is404) return
-      const allowed = METHODS.filter((method) => app.findRoute({ method, url: request.url }) !== null)
-      if (allowed.length === 0) throw coded('KSR_ROUTE_NOT_FOUND')
-      const allow = allowed.join(', ')
-      reply.header('allow', allow)
-      throw coded('KSR_METHOD_NOT_ALLOWED', [allow])
-    })
+    app.register(unknownRoutes)
   },
   { name: 'problems' },
 )
+
+/** In a scope of its own, so that its hook does not run for routes that there are. */
+async function unknownRoutes(app: FastifyInstance): Promise<void> {
+  // Before the body is parsed: what is wrong with the body of a request to nowhere is no matter.
+  app.addHook('onRequest', async (request, reply) => {
+    const allowed = METHODS.filter((method) => app.findRoute({ method, url: request.url }) !== null)
+    if (allowed.length === 0) throw coded('KSR_ROUTE_NOT_FOUND')
+    const allow = allowed.join(', ')
+    reply.header('allow', allow)
+    throw coded('KSR_METHOD_NOT_ALLOWED', [allow])
+  })
+  // Never called: the hook throws before.
+  app.setNotFoundHandler(() => undefined)
+}
 
 /** Answers, and hangs up on, a connection whose bytes are no request that can be routed. */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -1,0 +1,152 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { InferenceSession } from 'onnxruntime-node'
+import t from 'tap'
+import { type Answer, BATCH_CHANNEL, Batch } from '../../src/inference/batch.js'
+import { field, message } from '../fixtures/protobuf.js'
+
+const ROWS = 32
+// Element types of ONNX.
+const FLOAT = 1
+const INT64 = 7
+
+interface Test {
+  teardown(undo: () => unknown): void
+}
+
+async function open(t: Test) {
+  const session = await InferenceSession.create(chooser(), { logSeverityLevel: 4 })
+  t.teardown(() => session.release())
+  const runs: unknown[] = []
+  const note = (batch: unknown) => runs.push(batch)
+  subscribe(BATCH_CHANNEL, note)
+  t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
+  const options = { model: 'chooser', input: 'input', outputs: ['label', 'scores'] }
+  return { batch: new Batch(session, options), runs }
+}
+
+const labelOf = ({ outputs, place }: Answer) => Number(outputs.label?.data[place])
+const choose = (index: number) => Float32Array.of(index, 0.5)
+/** The index that the chooser must answer to the row with a number. */
+const indexOf = (number: number) => (number * 7) % 3
+
+t.test('the rows of one turn share a run, and each gets its own answer', async (t) => {
+  const { batch, runs } = await open(t)
+  const numbers = Array.from({ length: 12 }, (_, i) => i)
+  const answers = await Promise.all(numbers.map((i) => batch.run(choose(indexOf(i)))))
+  t.same(
+    answers.map(labelOf),
+    numbers.map((i) => 10 * (indexOf(i) + 1)),
+  )
+  t.same(runs, [{ model: 'chooser', rows: 12 }])
+})
+
+t.test('who comes in the same turn, but later than the first, is not left behind', async (t) => {
+  const { batch, runs } = await open(t)
+  const first = batch.run(choose(0))
+  await Promise.resolve()
+  process.nextTick(() => batch.run(choose(1)))
+  await first
+  t.same(runs, [{ model: 'chooser', rows: 2 }])
+})
+
+t.test('a row that is alone waits for nobody', async (t) => {
+  const { batch, runs } = await open(t)
+  let turns = 0
+  const turn = () => {
+    turns++
+    next = setImmediate(turn)
+  }
+  let next = setImmediate(turn)
+  for (let i = 1; i <= 3; i++) {
+    await batch.run(choose(1))
+    t.equal(turns, i)
+  }
+  clearImmediate(next)
+  t.same(
+    runs,
+    Array.from({ length: 3 }, () => ({ model: 'chooser', rows: 1 })),
+  )
+})
+
+t.test('more rows than a batch may have are run one batch after another, in order', async (t) => {
+  const { batch, runs } = await open(t)
+  const order: number[] = []
+  const numbers = Array.from({ length: 2 * ROWS + 5 }, (_, i) => i)
+  const answers = await Promise.all(
+    numbers.map(async (i) => {
+      const answer = await batch.run(choose(indexOf(i)))
+      order.push(i)
+      return answer
+    }),
+  )
+  t.same(
+    answers.map(labelOf),
+    numbers.map((i) => 10 * (indexOf(i) + 1)),
+  )
+  t.same(order, numbers)
+  t.same(
+    runs,
+    [ROWS, ROWS, 5].map((rows) => ({ model: 'chooser', rows })),
+  )
+})
+
+t.test('a row that the runtime refuses fails alone', async (t) => {
+  const { batch, runs } = await open(t)
+  const settled = await Promise.allSettled([0, 99, 2, -99, 1].map((index) => batch.run(choose(index))))
+  t.same(
+    settled.map((one) =>
+      one.status === 'fulfilled' ? labelOf(one.value) : /out of data bounds/.test(one.reason.message),
+    ),
+    [10, true, 30, true, 20],
+  )
+  t.same(
+    runs,
+    [1, 1, 1].map((rows) => ({ model: 'chooser', rows })),
+  )
+  t.equal(labelOf(await batch.run(choose(2))), 30, 'and the next are answered as ever')
+})
+
+t.test('only the outputs asked for are answered', async (t) => {
+  const session = await InferenceSession.create(chooser())
+  t.teardown(() => session.release())
+  const batch = new Batch(session, { model: 'chooser', input: 'input', outputs: ['label'] })
+  t.same(Object.keys((await batch.run(choose(0))).outputs), ['label'])
+})
+
+/** A model that answers 10, 20 or 30 as the row's first number is 0, 1 or 2, and refuses any other. */
+function chooser(): Uint8Array {
+  const dimension = (size: number | string) =>
+    field(1, message(field(typeof size === 'number' ? 1 : 2, size)))
+  const value = (name: string, type: number, ...shape: (number | string)[]) => {
+    const tensor = message(field(1, type), field(2, message(...shape.map(dimension))))
+    return message(field(1, name), field(2, message(field(1, tensor))))
+  }
+  const node = (operator: string, inputs: string[], output: string, ...attributes: Uint8Array[]) =>
+    message(
+      ...inputs.map((name) => field(1, name)),
+      field(2, output),
+      field(4, operator),
+      ...attributes.map((attribute) => field(5, attribute)),
+    )
+  const number = (name: string, value: number) => message(field(1, name), field(3, value), field(20, 2))
+  const integers = (name: string, shape: number[], values: number[]) =>
+    message(
+      ...shape.map((size) => field(1, size)),
+      field(2, INT64),
+      ...values.map((one) => field(7, one)),
+      field(8, name),
+    )
+  const graph = message(
+    field(1, node('Gather', ['input', 'zero'], 'first', number('axis', 1))),
+    field(1, node('Cast', ['first'], 'index', number('to', INT64))),
+    field(1, node('Gather', ['classes', 'index'], 'label')),
+    field(1, node('Identity', ['input'], 'scores')),
+    field(2, 'chooser'),
+    field(5, integers('zero', [], [0])),
+    field(5, integers('classes', [3], [10, 20, 30])),
+    field(11, value('input', FLOAT, 'batch', 2)),
+    field(12, value('label', INT64, 'batch')),
+    field(12, value('scores', FLOAT, 'batch', 2)),
+  )
+  return message(field(1, 8), field(7, graph), field(8, message(field(1, ''), field(2, 17))))
+}
