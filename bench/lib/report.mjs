@@ -1,5 +1,6 @@
 // The figures as Markdown.
 import { KIND_NAMES } from './sizes.mjs'
+import { median } from './statistics.mjs'
 
 const MB = 1e6
 
@@ -7,7 +8,7 @@ const MB = 1e6
 export function timesTable(runs, goals) {
   const [first] = runs.values()
   const rows = [...runs].map(([name, all]) => {
-    const ratio = (key) => `${over(median, all, first, key)} (${over(smallest, all, first, key)})`
+    const ratio = (key) => `${over(middle, all, first, key)} (${over(smallest, all, first, key)})`
     const ms = (key) => spread(all, key, 1)
     return [name, ms('ready'), ms('wall'), ratio('wall'), ms('cpu'), ratio('cpu'), spread(all, 'rss', MB)]
   })
@@ -32,7 +33,11 @@ function over(figure, runs, others, key) {
 /** Median, and from smallest to largest. */
 function spread(runs, key, unit) {
   const format = (value) => (value / unit).toFixed(0)
-  return `${format(median(runs, key))} (${format(smallest(runs, key))}–${format(largest(runs, key))})`
+  return `${format(middle(runs, key))} (${format(smallest(runs, key))}–${format(largest(runs, key))})`
+}
+
+function middle(runs, key) {
+  return median(runs.map((run) => run[key]))
 }
 
 function smallest(runs, key) {
@@ -43,13 +48,8 @@ function largest(runs, key) {
   return Math.max(...runs.map((run) => run[key]))
 }
 
-function median(runs, key) {
-  const sorted = runs.map((run) => run[key]).toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-function table(names, rows) {
+/** @returns a Markdown table; all columns but the first are numbers */
+export function table(names, rows) {
   const lines = [names, names.map((_, i) => (i ? '---:' : '---')), ...rows]
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }

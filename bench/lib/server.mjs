@@ -1,0 +1,112 @@
+// A server under measurement: a process of its own, on a core of its own where the machine has two.
+import { execFileSync, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const SERVER_CORE = '0'
+const CLIENT_CORE = '1'
+const START_WITHIN_MS = 60_000
+const FIRST_PORT = 41_000
+
+const running = new Set()
+let started = 0
+
+/** Whether processes can be bound to cores here. */
+export const pinned = canPin()
+
+/** Leaves the servers' core to the servers. */
+export function moveToClientCore() {
+  if (pinned) execFileSync('taskset', ['-apc', CLIENT_CORE, String(process.pid)], { stdio: 'ignore' })
+}
+
+/**
+ * Starts a server, and waits until it accepts connections.
+ * @param command `(port) => ({ file, args, env })`
+ * @param cores which cores it may use
+ * @returns `port`, `cpu()` (ms of CPU that it and its children have had), `rss()` (bytes of all of them), `ask()` (the
+ * answer to a message, for Node servers) and `stop()`
+ */
+export async function startServer(command, cores = SERVER_CORE) {
+  const port = FIRST_PORT + started++
+  const { file, args, env } = command(port)
+  const [program, ...words] = pinned ? ['taskset', '-c', cores, file, ...args] : [file, ...args]
+  const child = spawn(program, words, {
+    env: { ...process.env, ...env },
+    // Its log goes nowhere, which costs it as much as going somewhere.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  running.add(child)
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  ended.then(() => running.delete(child))
+  await accepting(port, child)
+  return {
+    port,
+    cpu: () => sum(child.pid, cpuOf),
+    rss: () => sum(child.pid, rssOf),
+    ask() {
+      child.send('?')
+      return new Promise((resolve) => child.once('message', resolve))
+    },
+    async stop() {
+      child.kill()
+      await ended
+    },
+  }
+}
+
+/** Leaves no server behind. */
+export function stopAll() {
+  for (const child of running) child.kill()
+}
+
+/** A Node server of this folder's. */
+export function node(name, env = {}) {
+  const file = new URL(`../servers/${name}.mjs`, import.meta.url).pathname
+  return (port) => ({ file: process.execPath, args: [file], env: { ...env, PORT: String(port) } })
+}
+
+async function accepting(port, child) {
+  const until = performance.now() + START_WITHIN_MS
+  while (performance.now() < until) {
+    if (child.exitCode !== null) break
+    const open = await new Promise((resolve) => {
+      const socket = connect({ port, host: '127.0.0.1' })
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+      socket.once('connect', () => socket.destroy())
+    })
+    if (open) return
+    await sleep(50)
+  }
+  throw new Error(`${child.spawnargs.join(' ')}: accepts no connection`)
+}
+
+function canPin() {
+  try {
+    execFileSync('taskset', ['-c', `${SERVER_CORE},${CLIENT_CORE}`, 'true'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The figure of a process and its descendants. */
+function sum(pid, figure) {
+  return figure(pid) + childrenOf(pid).reduce((total, child) => total + sum(child, figure), 0)
+}
+
+function childrenOf(pid) {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+  )
+}
+
+function cpuOf(pid) {
+  const tasks = readdirSync(`/proc/${pid}/task`)
+  const spent = (task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0])
+  return tasks.reduce((total, task) => total + spent(task), 0) / 1e6
+}
+
+function rssOf(pid) {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
+}

@@ -1,0 +1,20 @@
+// The service as it is, or with a classifier that always answers the same: the port and CONSTANT in the environment.
+import { subscribe } from 'node:diagnostics_channel'
+import { buildApp } from '../../dist/app.js'
+import { loadConfig } from '../../dist/config.js'
+import { BATCH_CHANNEL } from '../../dist/inference/batch.js'
+
+const config = loadConfig()
+const app = buildApp(config)
+await app.ready()
+if (process.env.CONSTANT) {
+  const answer = { user: 84, model: 'constant', version: '000000000000' }
+  app.models.get = () => ({ classify: async () => answer })
+}
+const batches = { runs: 0, rows: 0 }
+subscribe(BATCH_CHANNEL, ({ rows }) => {
+  batches.runs++
+  batches.rows += rows
+})
+process.on('message', () => process.send(batches))
+await app.listen({ port: config.port, host: config.host })
