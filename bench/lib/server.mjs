@@ -8,6 +8,7 @@ const SERVER_CORE = '0'
 const CLIENT_CORE = '1'
 const START_WITHIN_MS = 60_000
 const FIRST_PORT = 41_000
+const TICK_MS = 10
 
 const running = new Set()
 let started = 0
@@ -96,15 +97,21 @@ function sum(pid, figure) {
 }
 
 function childrenOf(pid) {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
-  )
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    try {
+      return readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean)
+    } catch {
+      return [] // a thread that has just ended
+    }
+  })
 }
 
+/** Of all its threads, those that have ended too. */
 function cpuOf(pid) {
-  const tasks = readdirSync(`/proc/${pid}/task`)
-  const spent = (task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0])
-  return tasks.reduce((total, task) => total + spent(task), 0) / 1e6
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // What stands before is a name, which may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
 function rssOf(pid) {
