@@ -60,29 +60,6 @@ class GraphBuilder:
         lengths = self.constant(f"{value}_sizes", np.array([*sizes.values()], np.int64))
         self._nodes.append(helper.make_node("Split", [value, lengths], [*sizes], axis=axis))
 
-    def branch(self) -> "GraphBuilder":
-        """Begin one side of a `choose`: it may use all values that this graph has so far."""
-        branch = GraphBuilder()
-        branch._constants = self._constants  # one place for all, so that names stay unique
-        return branch
-
-    def choose(
-        self,
-        condition: str,
-        then: tuple["GraphBuilder", list[str]],
-        otherwise: tuple["GraphBuilder", list[str]],
-        outputs: list[str],
-    ) -> list[str]:
-        """Append an If: where the scalar `condition` holds, the outputs are the values of the
-        first branch, else those of the second, all float32. Returns the outputs' names.
-        """
-        bodies = {}
-        for side, (branch, values) in {"then_branch": then, "else_branch": otherwise}.items():
-            results = [helper.make_tensor_value_info(v, TensorProto.FLOAT, None) for v in values]
-            bodies[side] = helper.make_graph(branch._nodes, side, [], results)
-        self._nodes.append(helper.make_node("If", [condition], outputs, **bodies))
-        return outputs
-
     def cast(self, value: str, data_type: int, output: str) -> str:
         """Append a Cast to a TensorProto data type; returns the output's name."""
         return self.add("Cast", [value], output, to=data_type)

@@ -1,7 +1,18 @@
-"""TODO"""
+"""A one-vs-one RBF support vector machine as a few dense operators.
 
-import math
-from dataclasses import dataclass
+The stock converter writes one machine per pair of classes (5,995 for 110 users), which takes
+seconds to load. Here all pairs are one batched matrix product:
+
+- Support vectors are grouped by class, each group padded with weightless vectors to the size
+  `m` of the largest; the kernel row of an input is K [class, m].
+- Q[c, o] = Σ weight × K over the vectors of class c is what class c says about the pair
+  (c, o), positive in its own favour.
+- A = Q − Qᵀ + B, antisymmetric, with B the intercepts, holds the margins of all pairs:
+  A[c, o] > 0 is a vote for c against o. The file compares Q − Qᵀ with −B, which is the same.
+
+The arithmetic is float64: in float32 one row in two hundred has a pair so close to zero that
+a vote tips over. Only the weights are stored as float32, to halve the file.
+"""
 
 import numpy as np
 from onnx import TensorProto
@@ -17,190 +28,88 @@ def export_svm(estimator: SVC, classes: Classes) -> bytes:
     (for two classes [-d, d], where d is its only column).
     """
     graph = GraphBuilder()
-    layout = _Layout.of(len(classes))
-    margins = _margins(graph, _kernel(graph, estimator, layout), estimator, layout)
-    narrow = graph.cast(margins, TensorProto.FLOAT, "margins_float")
-    higher_wins, lower_wins = _votes(graph, margins, narrow, layout)
-    graph.answer_first_maximum(_by_row(graph, higher_wins, layout), classes)
-    _answer_scores(graph, narrow, lower_wins, layout)
+    weights, intercepts = _dense_machines(estimator)
+    margins = _pair_differences(graph, _kernel(graph, estimator), weights)
+    # libsvm's `predict` gives the vote of an exactly zero margin to the higher class,
+    # scikit-learn's `decision_function` to the lower one.
+    higher_wins = _votes(graph, margins, intercepts, np.tri(len(classes), k=-1), "predict")
+    lower_wins = _votes(graph, margins, intercepts, np.tri(len(classes), k=-1).T, "decision")
+    graph.answer_first_maximum(higher_wins, classes)
+    _answer_scores(graph, margins, intercepts, lower_wins)
     return graph.finish("svm", classes)
 
 
-@dataclass(frozen=True)
-class _Layout:
-    classes: int
-    groups: int
-    size: int
-
-    @classmethod
-    def of(cls, classes: int) -> "_Layout":
-        def cost(size: int) -> tuple[float, int, int]:
-            groups = max(3, math.ceil(classes / size) | 1)
-            return groups * (groups // 2 + 1) * size * (size + 1), groups, size
-
-        _, groups, size = min(cost(size) for size in range(1, classes + 1))
-        return cls(classes, groups, size)
-
-    @property
-    def places(self) -> int:
-        return self.groups * self.size
-
-    @property
-    def steps(self) -> int:
-        return self.groups // 2 + 1
-
-    @property
-    def width(self) -> int:
-        return self.steps * self.size
-
-    def pairs(self):
-        group, member, step, other = np.indices((self.groups, self.size, self.steps, self.size)).reshape(4, -1)
-        own = group * self.size + member
-        opponent = (group + step) % self.groups * self.size + other
-        reply = opponent * self.width + step * self.size + member
-        return own, opponent, reply
-
-
-def _kernel(graph: GraphBuilder, estimator: SVC, layout) -> str:
-    """exp(−γ‖x − s‖²) for every support vector s, and 1 as the last of each class, float64
-    [places, m + 1, batch].
-    """
+def _kernel(graph: GraphBuilder, estimator: SVC) -> str:
+    """exp(−γ‖x − s‖²) for every support vector s, float64 [classes, batch, m]."""
     vectors = _by_class(estimator, estimator.support_vectors_)
-    _, width, features = vectors.shape
+    classes, width, features = vectors.shape
     # ‖x‖² + ‖s‖² − 2x·s cancels badly far from the origin; near the centre it is exact enough.
     centre = estimator.support_vectors_.mean(axis=0)
-    vectors = vectors - centre
-    gamma = np.full((*vectors.shape[:2], 1), estimator.gamma)
-    factors = np.concatenate([2 * gamma * vectors, -gamma], axis=2)
-    offsets = -gamma * (vectors * vectors).sum(axis=2, keepdims=True)
-    more = ((0, layout.places - layout.classes), (0, 1), (0, 0))
+    vectors = vectors.reshape(-1, features) - centre
 
     double = graph.cast(INPUT, TensorProto.DOUBLE, "input_double")
     centred = graph.add("Sub", [double, graph.constant("centre", centre)], "centred")
     squares = graph.add(
         "ReduceSumSquare", [centred, graph.axis("feature_axis", 1)], "squares", keepdims=1
     )
-    extended = graph.add("Concat", [centred, squares], "extended", axis=1)
+    products = graph.add("MatMul", [centred, graph.constant("vectors", -2 * vectors.T)], "products")
+    vector_squares = graph.constant("vector_squares", (vectors * vectors).sum(axis=1))
+    partial = graph.add("Add", [products, squares], "partial_distances")
+    distances = graph.add("Add", [partial, vector_squares], "distances")
     exponents = graph.add(
-        "Gemm",
-        [
-            graph.constant("factors", np.pad(factors, more).reshape(-1, features + 1)),
-            extended,
-            graph.constant("offsets", np.pad(offsets, more).reshape(-1, 1)),
-        ],
-        "exponents",
-        transB=1,
+        "Mul", [distances, graph.scalar("minus_gamma", -estimator.gamma)], "exponents"
     )
     flat = graph.add("Exp", [exponents], "kernel_flat")
-    shape = graph.constant("kernel_shape", np.array([layout.places, width + 1, -1]))
-    return graph.add("Reshape", [flat, shape], "kernel")
+    shape = graph.constant("kernel_shape", np.array([-1, classes, width], np.int64))
+    kernel = graph.add("Reshape", [flat, shape], "kernel")
+    return graph.add("Transpose", [kernel], "kernel_by_class", perm=[1, 0, 2])
 
 
-def _margins(graph: GraphBuilder, kernel: str, estimator, layout) -> str:
-    own, opponent, reply = layout.pairs()
-    more = layout.places - layout.classes
-    weights, intercepts = _dense_machines(estimator)
-    weights = np.pad(weights.transpose(0, 2, 1), ((0, more), (0, more), (0, 0))).astype(np.float32)
-    intercepts = np.pad(intercepts, (0, more))[own, opponent]
-    absent = (np.maximum(own, opponent) >= layout.classes) | (own == opponent)
-    intercepts[absent] = -1
-    replies = np.empty((len(own), weights.shape[2]), np.float32)
-    replies[reply] = weights[opponent, own]
-
-    def said(name, weights, constants):
-        shape = (layout.places, layout.width, -1)
-        stored = graph.constant(f"{name}_weights", weights.reshape(shape))
-        double = graph.cast(stored, TensorProto.DOUBLE, f"{name}_weights_double")
-        last = graph.constant(f"{name}_constants", constants.reshape(shape))
-        double = graph.add("Concat", [double, last], f"{name}_all_weights", axis=2)
-        by_class = graph.add("MatMul", [double, kernel], f"{name}_by_class")
-        flat = graph.constant(f"{name}_shape", np.array([len(own), -1]))
-        return graph.add("Reshape", [by_class, flat], name)
-
-    mine = said("said", weights[own, opponent], intercepts)
-    theirs = said("replies", replies, np.zeros(len(own)))
-    order = graph.constant("reply_order", reply.astype(np.int32))
-    theirs = graph.add("Gather", [theirs, order], "replied")
-    return graph.add("Sub", [mine, theirs], "margins")
+def _pair_differences(graph: GraphBuilder, kernel: str, weights: np.ndarray) -> str:
+    """Q − Qᵀ, float64 [batch, classes, classes]."""
+    stored = graph.constant("weights", weights.astype(np.float32))
+    double = graph.cast(stored, TensorProto.DOUBLE, "weights_double")  # folded at load
+    pairs = graph.add("MatMul", [kernel, double], "pairs")
+    own = graph.add("Transpose", [pairs], "own", perm=[1, 0, 2])
+    opponent = graph.add("Transpose", [pairs], "opponent", perm=[1, 2, 0])
+    return graph.add("Sub", [own, opponent], "differences")
 
 
-def _sums(graph: GraphBuilder, values: str, layout) -> str:
-    groups, size, steps = layout.groups, layout.size, layout.steps
-
-    def shaped(value, name, *shape):
-        return graph.add("Reshape", [value, graph.constant(f"{name}_shape", np.array(shape))], name)
-
-    def summed(value, axis, name):
-        return graph.add("ReduceSum", [value, graph.axis(f"{name}_axis", axis)], name, keepdims=0)
-
-    own = summed(shaped(values, f"{values}_by_own", layout.places, layout.width, -1), 1, f"{values}_own")
-    against = summed(shaped(values, f"{values}_by_member", groups, size, -1), 1, f"{values}_against")
-    by_step = shaped(against, f"{values}_by_step", groups * steps, -1)
-    group, step = np.indices((groups, steps))[:, :, 1:]
-    met = graph.constant(f"{values}_met", (group - step) % groups * steps + step)
-    met = graph.add("Gather", [by_step, met], f"{values}_met_by", axis=0)
-    lost = shaped(summed(met, 1, f"{values}_lost_by_group"), f"{values}_lost", layout.places, -1)
-    return graph.add("Sub", [own, lost], f"{values}_sums")
+def _votes(
+    graph: GraphBuilder, differences: str, intercepts: np.ndarray, takes_ties: np.ndarray, name: str
+) -> str:
+    """Votes of every class, float32 [batch, classes]; `takes_ties` [classes, classes] is 1
+    where the row's class gets the vote of an exactly zero margin.
+    """
+    # x >= t is x > the next number below t, so one comparison serves both kinds of pairs.
+    thresholds = np.where(takes_ties, np.nextafter(-intercepts, -np.inf), -intercepts)
+    bound = graph.constant(f"{name}_thresholds", thresholds)
+    won = graph.add("Greater", [differences, bound], f"{name}_won")
+    counted = graph.cast(won, TensorProto.FLOAT, f"{name}_won_float")
+    axis = graph.axis(f"{name}_opponents", 2)
+    return graph.add("ReduceSum", [counted, axis], f"{name}_votes", keepdims=0)
 
 
-_CLIP = 2.0**-40
-
-
-def _votes(graph, margins, narrow, layout):
-    low, high = (graph.constant(n, np.float32(v)) for n, v in (("lost", -_CLIP), ("won", _CLIP)))
-    clipped = graph.add("Clip", [narrow, low, high], "clipped")
-    votes = _balance(graph, clipped, layout, _CLIP)
-    flat = graph.add("Reshape", [clipped, graph.constant("flat_shape", np.array([layout.places, 1, -1]))], "clipped_flat")
-    turned = graph.add("Transpose", [flat], "clipped_turned", perm=[0, 2, 1])
-    squares = graph.add("MatMul", [flat, turned], "clipped_squares")
-    least = graph.add("ReduceMin", [squares], "least_square", keepdims=0)
-    count = graph.cast(graph.add("Shape", [INPUT], "batch", start=0, end=1), TensorProto.FLOAT, "batch_float")
-    full = graph.add("Mul", [count, graph.constant("full_row", np.float32(layout.width * _CLIP**2))], "full")
-    certain = graph.add("Squeeze", [graph.add("GreaterOrEqual", [least, full], "certain_1")], "certain")
-    passed, ties = graph.branch(), graph.branch()
-    same = [passed.add("Identity", [votes], name) for name in ("same_label", "same_score")]
-    return graph.choose(
-        certain, (passed, same), (ties, _with_ties(ties, margins, layout)), ["label_votes", "score_votes"]
-    )
-
-
-def _balance(graph, values, layout, unit):
-    sums = _sums(graph, values, layout)
-    halves = graph.add("Mul", [sums, graph.constant(f"{values}_unit", np.float32(0.5 / unit))], f"{values}_halves")
-    return graph.add("Add", [halves, graph.constant(f"{values}_base", np.float32(layout.places / 2))], f"{values}_votes")
-
-
-def _with_ties(graph, margins, layout):
-    own, opponent, _ = layout.pairs()
-    sign = graph.cast(graph.add("Sign", [margins], "signs_double"), TensorProto.FLOAT, "signs")
-    to_higher = graph.constant("to_higher", np.sign(own - opponent)[:, None].astype(np.float32))
-    tie = graph.cast(graph.add("Equal", [sign, graph.constant("zero", np.float32(0))], "tie"), TensorProto.FLOAT, "tie_float")
-    tie = graph.add("Mul", [tie, to_higher], "tie_votes")
-    results = []
-    for name, operator in (("label", "Add"), ("score", "Sub")):
-        decided = graph.add(operator, [sign, tie], f"{name}_signs")
-        results.append(_balance(graph, decided, layout, 1))
-    return results
-
-
-def _by_row(graph, value, layout):
-    if layout.places > layout.classes:
-        end = graph.constant(f"{value}_end", np.array([layout.classes]))
-        value = graph.add("Slice", [value, graph.axis(f"{value}_start", 0), end], f"{value}_real")
-    return graph.add("Transpose", [value], f"{value}_by_row", perm=[1, 0])
-
-
-def _answer_scores(graph, margins, votes, layout):
-    sums = _by_row(graph, _sums(graph, margins, layout), layout)
-    # absent opponents are margins of -1
-    extra = graph.constant("absent", np.float32(layout.places - layout.classes + 1))
-    if layout.classes == 2:
-        graph.add("Add", [sums, extra], SCORES)
+def _answer_scores(
+    graph: GraphBuilder, differences: str, intercepts: np.ndarray, votes: str
+) -> None:
+    """scikit-learn's `_ovr_decision_function`: votes + s / (3 (|s| + 1)), where s is the sum
+    of the class's margins; for two classes s itself.
+    """
+    axis = graph.axis("opponents", 2)
+    pairs = graph.add("ReduceSum", [differences, axis], "difference_sums", keepdims=0)
+    offsets = graph.constant("intercept_sums", intercepts.sum(axis=1))
+    sums = graph.add("Add", [pairs, offsets], "margin_sums")
+    if len(intercepts) == 2:
+        graph.cast(sums, TensorProto.FLOAT, SCORES)
         return
-    sums = graph.add("Add", [sums, extra], "margin_sums")
-    soft = graph.add("Softsign", [sums], "soft")
-    fraction = graph.add("Mul", [soft, graph.constant("third", np.float32(1 / 3))], "fraction")
-    graph.add("Add", [_by_row(graph, votes, layout), fraction], SCORES)
+    size = graph.add("Abs", [sums], "margin_sizes")
+    larger = graph.add("Add", [size, graph.scalar("one", 1)], "margin_sizes_plus_one")
+    scale = graph.add("Mul", [larger, graph.scalar("three", 3)], "scales")
+    fractions = graph.add("Div", [sums, scale], "fractions")
+    votes_double = graph.cast(votes, TensorProto.DOUBLE, "decision_votes_double")
+    scores = graph.add("Add", [votes_double, fractions], "scores_double")
+    graph.cast(scores, TensorProto.FLOAT, SCORES)
 
 
 def _dense_machines(estimator: SVC) -> tuple[np.ndarray, np.ndarray]:
