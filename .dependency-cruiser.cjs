@@ -38,7 +38,8 @@ module.exports = {
   allowed: [
     { from: {}, to: { pathNot: '^src/' } },
     { from: { path: '^test/' }, to: {} },
-    from(file('(server|openapi)'), file('(app|config)')),
+    from(file('server'), file('(app|config|workers)')),
+    from(file('openapi'), file('(app|config)')),
     from(file('lambda'), file('(app|config|path|errors)'), room('schemas')),
     from(file('app'), room('plugins'), room('routes'), room('schemas'), file('(config|log|path)')),
     from(room('plugins'), room('inference'), ...domain, file('config')),

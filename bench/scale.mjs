@@ -15,6 +15,7 @@ import {
   candidatesTable,
   filesTable,
   growthTable,
+  keysGrowth,
   keysTable,
   limits,
   remarks,
@@ -132,6 +133,7 @@ async function describe() {
   const { version } = JSON.parse(await readFile(runtime, 'utf8'))
   const seconds = results.reduce((sum, entry) => sum + entry.seconds, 0)
   const { requests: bodies, candidates } = smallest(requests)
+  const keys = keysGrowth(bodies)
   return `# Scale
 
 How cost grows with the users, the keys and the rows of a batch. Models of made-up typings, eight of each user, by the
@@ -146,6 +148,12 @@ and how: [README](../README.md).
 From one number of users to the next, and in brackets the power of the users that it is: 1 is linear. Bold is worse.
 
 ${growthTable(results)}
+
+- \`svm\` has a machine for every pair of users: work, file and memory are of their square.
+- \`rf\` has as many trees whatever the users, with a leaf for nearly each typing: they grow in size with the users and
+  in depth with the logarithm.
+- \`xgb\` has a tree for every user in every round, and up to some hundred users each grows too.
+- What no longer fits into a core's cache costs more than in proportion.
 
 ## Limits
 
@@ -178,7 +186,8 @@ ${candidatesTable(candidates)}
 ## Keys of the text
 
 The models know eight numbers whatever the text: keys cost only before them. *All* is a request to \`rf\` as shipped with
-everything but the socket.
+everything but the socket. From ${KEYS[0]} to ${KEYS.at(-1)}, ${keys.growth} of JSON, schema and features. A body of at most
+64 KiB holds some ${keys.most} keys with times like these.
 
 ${keysTable(bodies)}
 

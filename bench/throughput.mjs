@@ -115,6 +115,6 @@ async function measured({ server }, load) {
 }
 
 async function spent(server) {
-  const batches = server === bare ? {} : await server.ask()
+  const batches = server === bare ? {} : await server.ask('batches')
   return { cpu: server.cpu(), ...batches }
 }

@@ -8,7 +8,7 @@ import { withoutPrefix } from './path.js'
 import { acceptJson } from './plugins/accept.js'
 import { type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
 import { documentation } from './plugins/documentation.js'
-import { draining } from './plugins/draining.js'
+import { draining, drainingResponse } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
 import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
 import { RequestLog } from './plugins/request-log.js'
@@ -43,6 +43,7 @@ export function buildApp(
     compilersFactory = preferPrecompiled(),
   }: AppOptions = {},
 ) {
+  const drain = { closing: false }
   const app = Fastify({
     logger: { level: config.logLevel, stream: logTo },
     logController: new RequestLog(),
@@ -67,7 +68,11 @@ export function buildApp(
     clientErrorHandler: answerUnreadable,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Node swaps the two where headers have longer, and looks for late ones only every half minute by default.
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: 1000,
+      ServerResponse: drainingResponse(drain),
+    },
     rewriteUrl: ({ url = '/' }) => withoutPrefix(url, config.basePath),
     routerOptions: { querystringParser: parseQuery },
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -75,7 +80,7 @@ export function buildApp(
   app.removeContentTypeParser('text/plain')
 
   app.register(problems)
-  app.register(draining)
+  app.register(draining, { drain })
   app.register(modelSet, { config })
   const api = routes(config)
   app.register(documentation, { config, api })

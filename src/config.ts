@@ -6,6 +6,8 @@ import { coded } from './errors.js'
 export interface Config {
   port: number
   host: string
+  /** How many processes serve on the port. */
+  workers: number
   logLevel: string
   /** The folder that training wrote. */
   modelDir: string
@@ -34,6 +36,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     port: whole('PORT', 65535, 3000),
     host: text('HOST', '127.0.0.1', /./, 'an address'),
+    workers: whole('WORKERS', 64, 1),
     logLevel: text('LOG_LEVEL', 'info', new RegExp(`^(${LOG_LEVELS.join('|')})$`), LOG_LEVELS.join(', ')),
     modelDir: text('MODEL_DIR', fileURLToPath(new URL('../models', import.meta.url)), /./, 'a folder'),
     models: list('MODELS'),

@@ -1,19 +1,38 @@
+import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.js'
-import { loadConfig } from './config.js'
+import { type Config, loadConfig } from './config.js'
+import { onWorkerClose, runWorkers } from './workers.js'
 
 const CLOSE_WITHIN_MS = 10_000
 
 try {
   const config = loadConfig()
-  const app = buildApp(config)
-  closeWithGrace({ delay: CLOSE_WITHIN_MS, logger: app.log }, async ({ signal, err }) => {
-    if (err) app.log.fatal({ err }, 'closing after a fault')
-    else app.log.info({ signal }, 'closing')
-    await app.close()
-  })
-  await app.listen({ port: config.port, host: config.host })
+  if (config.workers > 1 && cluster.isPrimary) process.exit(await runWorkers(config.workers))
+  await serve(config)
 } catch (error) {
   console.error(`The service does not start. ${(error as Error).message}`)
   process.exit(1)
+}
+
+async function serve(config: Config): Promise<void> {
+  const app = buildApp(config)
+  const { close } = closeWithGrace(
+    {
+      delay: CLOSE_WITHIN_MS,
+      logger: app.log,
+      // The signals of a terminal reach workers, too: they are told by the process that runs them.
+      skip: cluster.isWorker ? ['SIGTERM', 'SIGINT'] : [],
+    },
+    async ({ signal, err }) => {
+      if (err) app.log.fatal({ err }, 'closing after a fault')
+      else app.log.info({ signal }, 'closing')
+      await app.close()
+    },
+  )
+  if (cluster.isWorker) {
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {})
+    onWorkerClose(close)
+  }
+  await app.listen({ port: config.port, host: config.host })
 }

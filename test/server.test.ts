@@ -1,34 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SUMMARY } from './fixtures/build.js'
 import { Connection } from './fixtures/connection.js'
 import { copyModels } from './fixtures/models.js'
-
-const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
-
-/** The service as a process of its own, run as these tests are run. */
-function start(settings: NodeJS.ProcessEnv, ...flags: string[]): ChildProcess {
-  return spawn(process.execPath, [...process.execArgv, ...flags, SERVER], {
-    env: { ...process.env, PORT: '0', ...settings },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-}
-
-async function output(stream: Readable | null, until?: RegExp): Promise<string> {
-  let text = ''
-  for await (const chunk of stream?.iterator({ destroyOnReturn: false }) ?? []) {
-    text += chunk
-    if (until?.test(text)) break
-  }
-  return text
-}
+import { output, start } from './fixtures/server.js'
 
 /** Where a process listens, once it does. */
 async function address({ stdout }: ChildProcess): Promise<string> {

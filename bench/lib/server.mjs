@@ -25,8 +25,8 @@ export function moveToClientCore() {
  * Starts a server, and waits until it accepts connections.
  * @param command `(port) => ({ file, args, env })`
  * @param cores which cores it may use
- * @returns `port`, `cpu()` (ms of CPU that it and its children have had), `rss()` (bytes of all of them), `ask()` (the
- * answer to a message, for Node servers) and `stop()`
+ * @returns `port`, `cpu()` (ms of CPU that it and its children have had), `rss()` (bytes of all of them), `ask(question)`
+ * (for `service`) and `stop()`
  */
 export async function startServer(command, cores = SERVER_CORE) {
   const port = FIRST_PORT + started++
@@ -45,8 +45,8 @@ export async function startServer(command, cores = SERVER_CORE) {
     port,
     cpu: () => sum(child.pid, cpuOf),
     rss: () => sum(child.pid, rssOf),
-    ask() {
-      child.send('?')
+    ask(question) {
+      child.send(question)
       return new Promise((resolve) => child.once('message', resolve))
     },
     async stop() {

@@ -117,7 +117,7 @@ def _forest(_: Path, users: int) -> tuple[bytes, str]:
     )
     content = _with_all_users(reference.export(estimator, _classes(users)), users)
     if fits:
-        return content, "fitted tree by tree"
+        return content, "fitted tree by tree; which user a leaf names is drawn anew"
     return content, (
         f"built: {GROWN_TREES} trees grown by the spread of a random code of every user, "
         f"{CODE_LENGTH} signs, in place of Gini's; the others are displaced copies"

@@ -5,7 +5,7 @@ import { MODELS } from './models.mjs'
 const COLOURS = { svm: '#0072B2', rf: '#D55E00', xgb: '#009E73' }
 const [INK, FAINT, GRID] = ['#333333', '#999999', '#e6e6e6']
 const DASHES = { 1: '', 32: '6 4' }
-const LABELS = { 1: 'alone', 32: 'in a batch of 32' }
+const LABELS = { 1: 'alone', 32: '32 at once' }
 
 const [WIDTH, HEIGHT] = [700, 440]
 const AREA = { left: 70, right: 560, top: 44, bottom: 384 }

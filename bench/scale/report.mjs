@@ -7,6 +7,9 @@ const MB = 1e6
 const LINEAR = 1.15
 /** Of fewer users everything is small, whatever its growth. */
 const MANY = 1000
+/** A row of a large batch that costs so many times one of another size is told of. */
+const DEARER = 1.3
+const BODY_LIMIT = 64 * 1024 // of src/app.ts
 
 const FIGURES = [
   { name: 'file', of: ({ bytes }) => bytes },
@@ -96,25 +99,55 @@ export function remarks(models) {
 
 /** What grows worse than linear, or can't be had. */
 export function limits(models, memory) {
+  const growth = steps(models)
+    .filter(({ to }) => to >= MANY)
+    .flatMap(({ model, from, to, powers }) => {
+      const worse = powers.filter(({ power }) => power > LINEAR)
+      const named = worse.map(({ name, power }) => `${name} ${power.toFixed(2)}`).join(', ')
+      return named
+        ? [`- \`${model}\`, ${number(from)} → ${number(to)} users, as powers of them: ${named}.`]
+        : []
+    })
+  return [...growth, ...models.flatMap((entry) => [...refusals(entry), ...batchLimits(entry, memory)])]
+}
+
+function refusals({ model, users, how, file, found }) {
+  if (!file) return [`- \`${model}\`, ${number(users)} users: no model: ${how}.`]
+  return found ? [] : [`- \`${model}\`, ${number(users)} users: not opened in time.`]
+}
+
+function batchLimits({ model, users, found }, memory) {
+  if (!found) return []
   const lines = []
-  for (const { model, from, to, powers } of steps(models).filter(({ to }) => to >= MANY)) {
-    for (const { name, power } of powers.filter(({ power }) => power > LINEAR)) {
-      lines.push(
-        `- \`${model}\`, ${number(from)} → ${number(to)} users: ${name} grows with the power ${power.toFixed(2)} of the users.`,
-      )
-    }
-  }
-  for (const { model, users, how, file, found } of models) {
-    if (!file) lines.push(`- \`${model}\`, ${number(users)} users: no model: ${how}.`)
-    else if (!found) lines.push(`- \`${model}\`, ${number(users)} users: not opened in time.`)
-    const large = found?.runs.filter(({ needed }) => needed) ?? []
-    if (large.length === 0) continue
-    const [{ batch, needed }] = large
+  const asked = found.runs.filter(({ micros }) => micros)
+  const best = asked.toSorted((a, b) => a.micros.label - b.micros.label)[0]
+  const last = asked.at(-1)
+  const ratio = last.micros.label / best.micros.label
+  if (ratio > DEARER) {
     lines.push(
-      `- \`${model}\`, ${number(users)} users: a batch takes ${megabytes(needed / batch)} MB a row, so ${number(batch)} rows were not asked (over ${memory / 1e9} GB).`,
+      `- \`${model}\`, ${number(users)} users: a row of ${number(last.batch)} costs ×${significant(ratio)} of a row of ${best.batch}.`,
+    )
+  }
+  const refused = found.runs.find(({ needed }) => needed)
+  if (refused) {
+    lines.push(
+      `- \`${model}\`, ${number(users)} users: a batch takes ${megabytes(refused.needed / refused.batch)} MB a row; ${number(refused.batch)} rows would take more than ${memory / 1e9} GB.`,
     )
   }
   return lines
+}
+
+/** How the work before the model grows with the keys. */
+export function keysGrowth(requests) {
+  const [first, ...others] = requests.filter(({ name }) => name !== 'summary')
+  const last = others.at(-1)
+  const work = ({ parse, validate, features }) => parse + validate + features
+  const [keys, micros] = [last.name / first.name, work(last) / work(first)]
+  const bytes = (last.bytes - first.bytes) / (last.name - first.name)
+  return {
+    growth: `×${significant(keys)} keys are ×${significant(micros)} µs, the power ${(Math.log(micros) / Math.log(keys)).toFixed(2)}`,
+    most: number(Math.floor((BODY_LIMIT - first.bytes) / bytes / 100 + first.name / 100) * 100),
+  }
 }
 
 function steps(models) {

@@ -11,23 +11,23 @@ export interface BatchMessage {
 
 /** More would be no cheaper a row, and the event loop stands still meanwhile. */
 const MOST_ROWS = 32
+/** What a row takes on its way through a model grows with up to the square of its classes: here to some 64 MB. */
+const MOST_PAIRS = 2 ** 19
 
-export interface BatchOptions {
+export interface BatchOptions<Answer> {
   /** The model's name, for the channel. */
   model: string
+  /** How many users it tells apart. */
+  classes: number
   /** The model's only input, float32 [batch, features]. */
   input: string
   /** The outputs wanted, each with the batch as its first dimension. What is left out is not copied. */
   outputs: readonly string[]
+  /** What a row is answered, from the outputs of its batch and its place in them. */
+  read(outputs: Record<string, Tensor>, place: number): Answer
 }
 
-/** What the model answered to one row: the outputs of its batch, and the row's place in them. */
-export interface Answer {
-  outputs: Record<string, Tensor>
-  place: number
-}
-
-interface Waiting {
+interface Waiting<Answer> {
   row: FeatureRow
   resolve(answer: Answer): void
   reject(error: unknown): void
@@ -39,15 +39,17 @@ const batches = channel(BATCH_CHANNEL)
  * Runs the rows of one turn of the event loop together. A run costs as much as several rows do, and all that arrived
  * over the sockets in one turn is there before the runtime starts, so nothing waits for company.
  */
-export class Batch {
+export class Batch<Answer> {
   readonly #session: InferenceSession
-  readonly #options: BatchOptions
-  #waiting: Waiting[] = []
+  readonly #options: BatchOptions<Answer>
+  readonly #most: number
+  #waiting: Waiting<Answer>[] = []
   #running = false
 
-  constructor(session: InferenceSession, options: BatchOptions) {
+  constructor(session: InferenceSession, options: BatchOptions<Answer>) {
     this.#session = session
     this.#options = options
+    this.#most = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_PAIRS / options.classes ** 2)))
   }
 
   /** @throws what the runtime throws for this row alone */
@@ -60,12 +62,12 @@ export class Batch {
 
   async #runAll(): Promise<void> {
     this.#running = true
-    while (this.#waiting.length > 0) await this.#runSome(MOST_ROWS)
+    while (this.#waiting.length > 0) await this.#runSome(this.#most)
     this.#running = false
   }
 
   async #runSome(most: number): Promise<void> {
-    const { model, input, outputs: names } = this.#options
+    const { model, input, outputs: names, read } = this.#options
     const waiting = this.#waiting
     let rows = Math.min(waiting.length, most)
     // `run` calls the runtime at the end of the turn, which reads the feed only then: with who has come until then.
@@ -77,7 +79,8 @@ export class Batch {
     }
     try {
       const outputs = await this.#session.run(feeds, names)
-      for (const [place, { resolve }] of waiting.splice(0, rows).entries()) resolve({ outputs, place })
+      const answered = waiting.splice(0, rows)
+      for (let place = 0; place < rows; place++) answered[place]?.resolve(read(outputs, place))
       if (batches.hasSubscribers) batches.publish({ model, rows } satisfies BatchMessage)
     } catch (error) {
       if (rows === 1) waiting.shift()?.reject(error)
@@ -87,9 +90,9 @@ export class Batch {
   }
 }
 
-function tensor(waiting: readonly Waiting[], rows: number): Tensor {
-  const width = (waiting[0] as Waiting).row.length
+function tensor(waiting: readonly { row: FeatureRow }[], rows: number): Tensor {
+  const width = waiting[0]?.row.length ?? 0
   const data = new Float32Array(rows * width)
-  for (let place = 0; place < rows; place++) data.set((waiting[place] as Waiting).row, place * width)
+  for (let place = 0; place < rows; place++) data.set(waiting[place]?.row ?? [], place * width)
   return new Tensor('float32', data, [rows, width])
 }

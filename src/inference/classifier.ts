@@ -3,7 +3,7 @@ import { coded } from '../errors.js'
 import { FEATURE_ORDER, type FeatureRow } from '../keystroke/features.js'
 import type { Tensor as TensorCard } from '../schemas/model.js'
 import type { Candidate, Recognition, UserId } from '../schemas/recognition.js'
-import { type Answer, Batch } from './batch.js'
+import { Batch } from './batch.js'
 import { bestFirst } from './candidates.js'
 import type { ManifestEntry } from './manifest.js'
 import { reasonToRefuse } from './onnx-file.js'
@@ -34,18 +34,27 @@ export interface ClassifierOptions {
 /** One loaded model: a feature row in, the user who typed it out. */
 export class Classifier {
   readonly #session: InferenceSession
-  readonly #labels: Batch
-  readonly #scores: Batch
+  readonly #labels: Batch<Recognition>
+  readonly #scores: Batch<Scored>
   readonly #entry: ManifestEntry
   readonly #classes: readonly UserId[]
   readonly #hideScores: boolean
 
   private constructor(session: InferenceSession, entry: ManifestEntry, options: ClassifierOptions) {
-    const { name: model, input } = entry
+    const { name: model, version, input } = entry
+    const shape = { model, classes: options.classes.length, input: input.name }
     this.#session = session
     // Scores are copied out of the runtime only for those who ask for them.
-    this.#labels = new Batch(session, { model, input: input.name, outputs: ['label'] })
-    this.#scores = new Batch(session, { model, input: input.name, outputs: ['label', 'scores'] })
+    this.#labels = new Batch(session, {
+      ...shape,
+      outputs: ['label'],
+      read: (outputs, place) => ({ user: label(outputs, place), model, version }),
+    })
+    this.#scores = new Batch(session, {
+      ...shape,
+      outputs: ['label', 'scores'],
+      read: (outputs, place) => ({ user: label(outputs, place), scores: scores(outputs, place) }),
+    })
     this.#entry = entry
     this.#classes = options.classes
     this.#hideScores = options.hideScores
@@ -96,12 +105,8 @@ export class Classifier {
    * @param row the features of one typing, in FEATURE_ORDER
    * @param top how many candidates to answer beside the user; 0 for none
    */
-  async classify(row: FeatureRow, top = 0): Promise<Recognition> {
-    const { name: model, version } = this.#entry
-    if (top === 0) return { user: user(await this.#labels.run(row)), model, version }
-    const answer = await this.#scores.run(row)
-    const named = user(answer)
-    return { user: named, model, version, candidates: this.#candidates(named, scores(answer), top) }
+  classify(row: FeatureRow, top = 0): Promise<Recognition> {
+    return top === 0 ? this.#labels.run(row) : this.#withCandidates(row, top)
   }
 
   /** Frees the native session. */
@@ -109,28 +114,41 @@ export class Classifier {
     await this.#session.release()
   }
 
-  #candidates(user: UserId, scores: Float32Array, top: number): Candidate[] {
-    return bestFirst(scores, this.#classes.indexOf(user), top).map((index) => {
-      const user = this.#classes[index] as UserId
-      return this.#hideScores ? { user } : { user, score: sixDecimals(scores[index] as number) }
-    })
+  async #withCandidates(row: FeatureRow, top: number): Promise<Recognition> {
+    const { name: model, version } = this.#entry
+    const { user, scores } = await this.#scores.run(row)
+    const best = bestFirst(scores, this.#classes.indexOf(user), top)
+    return { user, model, version, candidates: best.map((index) => this.#candidate(index, scores)) }
+  }
+
+  #candidate(index: number, scores: Float32Array): Candidate {
+    const user = this.#classes[index] as UserId
+    return this.#hideScores ? { user } : { user, score: sixDecimals(scores[index] as number) }
   }
 
   async #answersAsTrained(): Promise<boolean> {
     const { row, user: wanted, score } = this.#entry.check
-    const answer = await this.#scores.run(Float32Array.from(row))
-    const difference = Math.abs((scores(answer)[this.#classes.indexOf(wanted)] ?? Number.NaN) - score)
+    const { user, scores } = await this.#scores.run(Float32Array.from(row))
+    const difference = Math.abs((scores[this.#classes.indexOf(wanted)] ?? Number.NaN) - score)
     // Votes grow with the users, and a float32's steps with the votes.
-    return user(answer) === wanted && difference <= SCORE_TOLERANCE * Math.max(1, Math.abs(score))
+    return user === wanted && difference <= SCORE_TOLERANCE * Math.max(1, Math.abs(score))
   }
 }
 
-function user({ outputs, place }: Answer): UserId {
-  const label = outputs.label?.data[place] as bigint | string
-  return typeof label === 'bigint' ? Number(label) : label
+interface Scored {
+  user: UserId
+  /** One for each class, in the classes' order. */
+  scores: Float32Array
 }
 
-function scores({ outputs, place }: Answer): Float32Array {
+type Outputs = Record<string, Tensor>
+
+function label(outputs: Outputs, place: number): UserId {
+  const user = outputs.label?.data[place] as bigint | string
+  return typeof user === 'bigint' ? Number(user) : user
+}
+
+function scores(outputs: Outputs, place: number): Float32Array {
   const { data, dims } = outputs.scores as Tensor
   const width = dims[1] as number
   return (data as Float32Array).subarray(place * width, (place + 1) * width)

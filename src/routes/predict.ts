@@ -27,7 +27,7 @@ export const predict: FastifyPluginAsyncTypebox<{ maxCandidates: number }> = asy
         response: { 200: Recognition, ...PROBLEMS },
       },
     },
-    async ({ params, body, query }) => {
+    ({ params, body, query }) => {
       const classifier = app.models.get(params.model)
       return classifier.classify(featureRow(body, app.models.keys), query.top)
     },

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { InferenceSession } from 'onnxruntime-node'
+import { InferenceSession, type Tensor } from 'onnxruntime-node'
 import t from 'tap'
-import { type Answer, BATCH_CHANNEL, Batch } from '../../src/inference/batch.js'
+import { BATCH_CHANNEL, Batch } from '../../src/inference/batch.js'
 import { field, message } from '../fixtures/protobuf.js'
 
 const ROWS = 32
@@ -13,18 +13,18 @@ interface Test {
   teardown(undo: () => unknown): void
 }
 
-async function open(t: Test) {
+async function open(t: Test, classes = 3) {
   const session = await InferenceSession.create(chooser(), { logSeverityLevel: 4 })
   t.teardown(() => session.release())
   const runs: unknown[] = []
   const note = (batch: unknown) => runs.push(batch)
   subscribe(BATCH_CHANNEL, note)
   t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
-  const options = { model: 'chooser', input: 'input', outputs: ['label', 'scores'] }
+  const read = ({ label }: Record<string, Tensor>, place: number) => Number(label?.data[place])
+  const options = { model: 'chooser', classes, input: 'input', outputs: ['label', 'scores'], read }
   return { batch: new Batch(session, options), runs }
 }
 
-const labelOf = ({ outputs, place }: Answer) => Number(outputs.label?.data[place])
 const choose = (index: number) => Float32Array.of(index, 0.5)
 /** The index that the chooser must answer to the row with a number. */
 const indexOf = (number: number) => (number * 7) % 3
@@ -34,7 +34,7 @@ t.test('the rows of one turn share a run, and each gets its own answer', async (
   const numbers = Array.from({ length: 12 }, (_, i) => i)
   const answers = await Promise.all(numbers.map((i) => batch.run(choose(indexOf(i)))))
   t.same(
-    answers.map(labelOf),
+    answers,
     numbers.map((i) => 10 * (indexOf(i) + 1)),
   )
   t.same(runs, [{ model: 'chooser', rows: 12 }])
@@ -80,7 +80,7 @@ t.test('more rows than a batch may have are run one batch after another, in orde
     }),
   )
   t.same(
-    answers.map(labelOf),
+    answers,
     numbers.map((i) => 10 * (indexOf(i) + 1)),
   )
   t.same(order, numbers)
@@ -90,12 +90,27 @@ t.test('more rows than a batch may have are run one batch after another, in orde
   )
 })
 
+t.test('batches are smaller the more users a model tells apart, for its memory', async (t) => {
+  for (const [classes, size] of [
+    [110, ROWS],
+    [256, 8],
+    [1000, 1],
+  ] as const) {
+    const { batch, runs } = await open(t, classes)
+    await Promise.all(Array.from({ length: ROWS }, () => batch.run(choose(0))))
+    t.same(
+      runs,
+      Array.from({ length: ROWS / size }, () => ({ model: 'chooser', rows: size })),
+    )
+  }
+})
+
 t.test('a row that the runtime refuses fails alone', async (t) => {
   const { batch, runs } = await open(t)
   const settled = await Promise.allSettled([0, 99, 2, -99, 1].map((index) => batch.run(choose(index))))
   t.same(
     settled.map((one) =>
-      one.status === 'fulfilled' ? labelOf(one.value) : /out of data bounds/.test(one.reason.message),
+      one.status === 'fulfilled' ? one.value : /out of data bounds/.test(one.reason.message),
     ),
     [10, true, 30, true, 20],
   )
@@ -103,14 +118,14 @@ t.test('a row that the runtime refuses fails alone', async (t) => {
     runs,
     [1, 1, 1].map((rows) => ({ model: 'chooser', rows })),
   )
-  t.equal(labelOf(await batch.run(choose(2))), 30, 'and the next are answered as ever')
+  t.equal(await batch.run(choose(2)), 30, 'and the next are answered as ever')
 })
 
 t.test('only the outputs asked for are answered', async (t) => {
   const session = await InferenceSession.create(chooser())
   t.teardown(() => session.release())
-  const batch = new Batch(session, { model: 'chooser', input: 'input', outputs: ['label'] })
-  t.same(Object.keys((await batch.run(choose(0))).outputs), ['label'])
+  const options = { model: 'chooser', classes: 3, input: 'input', outputs: ['label'], read: Object.keys }
+  t.same(await new Batch(session, options).run(choose(0)), ['label'])
 })
 
 /** A model that answers 10, 20 or 30 as the row's first number is 0, 1 or 2, and refuses any other. */

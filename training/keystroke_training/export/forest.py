@@ -44,12 +44,19 @@ def export_forest(estimator: RandomForestClassifier, classes: Classes) -> bytes:
 def _classification_trees(member: DecisionTreeClassifier) -> Iterator[Tree]:
     """The tree, then a copy for the second, third … class of its impure leaves."""
     tree = member.tree_
-    shares = tree.value[:, 0, :]
-    by_share = np.argsort(-shares, axis=1, kind="stable")
-    is_leaf = tree.children_left < 0
-    for rank in range(int((shares[is_leaf] > 0).sum(axis=1).max())):
-        target = by_share[:, rank]
-        weight = np.take_along_axis(shares, target[:, np.newaxis], axis=1)[:, 0]
+    leaves = np.flatnonzero(tree.children_left < 0)
+    shares = tree.value[leaves, 0, :]
+    copies = int((shares > 0).sum(axis=1).max())
+    # Sorting all classes of all leaves takes minutes for thousands of users, and most forests
+    # have only pure leaves.
+    if copies == 1:
+        by_share = shares.argmax(axis=1)[:, np.newaxis]
+    else:
+        by_share = np.argsort(-shares, axis=1, kind="stable")[:, :copies]
+    weights = np.take_along_axis(shares, by_share, axis=1)
+    for rank in range(copies):
+        target, weight = np.zeros(tree.node_count, np.int64), np.zeros(tree.node_count)
+        target[leaves], weight[leaves] = by_share[:, rank], weights[:, rank]
         yield _without_weightless_branches(
             Tree(
                 feature=tree.feature,
@@ -57,7 +64,7 @@ def _classification_trees(member: DecisionTreeClassifier) -> Iterator[Tree]:
                 left=tree.children_left,
                 right=tree.children_right,
                 target=target,
-                weight=np.where(is_leaf, weight, 0.0),
+                weight=weight,
             )
         )
 
