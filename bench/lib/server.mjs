@@ -1,17 +1,17 @@
 // A server under measurement: a process of its own, on a core of its own where the machine has two.
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const SERVER_CORE = '0'
 const CLIENT_CORE = '1'
+export const BOTH_CORES = '0,1'
 const START_WITHIN_MS = 60_000
-const FIRST_PORT = 41_000
 const TICK_MS = 10
 
 const running = new Set()
-let started = 0
 
 /** Whether processes can be bound to cores here. */
 export const pinned = canPin()
@@ -29,7 +29,7 @@ export function moveToClientCore() {
  * (for `service`) and `stop()`
  */
 export async function startServer(command, cores = SERVER_CORE) {
-  const port = FIRST_PORT + started++
+  const port = await freePort()
   const { file, args, env } = command(port)
   const [program, ...words] = pinned ? ['taskset', '-c', cores, file, ...args] : [file, ...args]
   const child = spawn(program, words, {
@@ -65,6 +65,35 @@ export function stopAll() {
 export function node(name, env = {}) {
   const file = new URL(`../servers/${name}.mjs`, import.meta.url).pathname
   return (port) => ({ file: process.execPath, args: [file], env: { ...env, PORT: String(port) } })
+}
+
+/** The service as `npm start` starts it. */
+export function service(env = {}) {
+  const file = new URL('../../dist/server.js', import.meta.url).pathname
+  return (port) => ({ file: process.execPath, args: [file], env: { ...env, PORT: String(port) } })
+}
+
+/** Runs a script of `servers/` to its end, on the servers' core. @returns the messages it sent */
+export async function runScript(name, ...args) {
+  const { file, args: script } = node(name)(0)
+  const words = [...script, ...args]
+  const [program, ...rest] = pinned ? ['taskset', '-c', SERVER_CORE, file, ...words] : [file, ...words]
+  const child = spawn(program, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  running.add(child)
+  const messages = []
+  child.on('message', (message) => messages.push(message))
+  const code = await new Promise((resolve) => child.once('exit', resolve))
+  running.delete(child)
+  if (code !== 0) throw new Error(`${name} ended with ${code}`)
+  return messages
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  return port
 }
 
 async function accepting(port, child) {

@@ -1,10 +1,12 @@
-// One Fastify route with the service's schemas, and nothing else of it; the port in the environment.
+// One Fastify route with the service's schemas, and nothing else of it. In the environment: the port, and LOG for
+// Fastify's own log of requests.
 import Fastify from 'fastify'
 import { predictQuery, Recognition } from '../../dist/schemas/recognition.js'
 import { SampleBody } from '../../dist/schemas/sample.js'
 import { shared } from '../../dist/schemas/shared.js'
 
 const app = Fastify({
+  logger: Boolean(process.env.LOG),
   // As the service validates: other settings would be other work.
   ajv: {
     customOptions: {
