@@ -4,6 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { barChart } from './lib/bars.mjs'
 import { post, saturate } from './lib/load.mjs'
 import { machine } from './lib/machine.mjs'
 import { table } from './lib/report.mjs'
@@ -54,7 +55,15 @@ for (let round = 0; round <= rounds; round++) {
 const memory = new Map(targets.map(({ name, server }) => [name, server.rss()]))
 const text = report()
 console.log(text)
-if (options.write) await writeFile(new URL('results/peers.md', import.meta.url), text)
+if (options.write) {
+  await writeFile(new URL('results/peers.md', import.meta.url), text)
+  const bars = loads.map(({ name, model, runs }) => [
+    `${name}, ${model}`,
+    median(runs.map((run) => run.rate)),
+  ])
+  const chart = barChart('One core, 32 connections', bars, 'requests/s')
+  await writeFile(new URL('results/peers.svg', import.meta.url), chart)
+}
 await Promise.all(targets.map(({ server }) => server.stop()))
 
 async function ours() {
@@ -107,7 +116,7 @@ function report() {
       if (rate === undefined) return ''
       const ratio = of('this service', model, 'rate') / rate
       const goal = GOALS[name]?.[model]
-      return `${ratio.toPrecision(2)} ×${goal ? ` (goal ${goal}: ${ratio >= goal ? 'met' : '**missed**'})` : ''}`
+      return `${ratio < 10 ? ratio.toFixed(1) : ratio.toFixed(0)} ×${goal ? ` (goal ${goal}: ${ratio >= goal ? 'met' : '**missed**'})` : ''}`
     }),
   ])
   const used = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
@@ -119,6 +128,8 @@ answer, all with the same typing. What the peers are, and why it is fair: [peers
 ## Requests per second
 
 ${table(['', ...MODELS, ...MODELS.map((model) => `${model}, CPU µs`), 'RSS, MB'], rates)}
+
+![Requests per second](peers.svg)
 
 ## This service, times the peer
 

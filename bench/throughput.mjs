@@ -3,6 +3,7 @@
 //   node bench/throughput.mjs [--rounds 5] [--seconds 0.5] [--write] [--check]
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { barChart } from './lib/bars.mjs'
 import { checks, report } from './lib/goals.mjs'
 import { saturate, steady } from './lib/load.mjs'
 import {
@@ -97,7 +98,12 @@ const invocations = await runScript('handler', INVOCATIONS, ...MODELS)
 const results = { saturated, single, tails, scaled, invocations, memory: { rest, busy }, rounds, seconds }
 const text = report(results, process.argv.slice(2))
 console.log(text)
-if (options.write) await writeFile(new URL('results/throughput.md', import.meta.url), text)
+if (options.write) {
+  await writeFile(new URL('results/throughput.md', import.meta.url), text)
+  const bars = Object.entries(saturated).map(([name, runs]) => [name, median(runs.map((run) => run.rate))])
+  const chart = barChart('One core, 32 connections', bars, 'requests/s')
+  await writeFile(new URL('results/throughput.svg', import.meta.url), chart)
+}
 
 function full(connections) {
   return { connections, warmUp: WARM_UP_S, seconds }

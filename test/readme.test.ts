@@ -51,3 +51,25 @@ t.test('the accuracies in the README are those of the model card', async (t) => 
     t.ok(readme.includes(row), row)
   }
 })
+
+t.test('the ratios in the README are those of the benches', async (t) => {
+  const result = (name: string) =>
+    readFileSync(new URL(`../bench/results/${name}.md`, import.meta.url), 'utf8')
+  const ratio = (title: string) =>
+    new RegExp(`^\\| ${title} \\| ([\\d.]+) `, 'm').exec(result('throughput'))?.[1]
+  const times = result('peers').split('## This service, times the peer')[1] ?? ''
+  const peer = (title: string) =>
+    new RegExp(`^\\| ${title}[^|]*\\| ([\\d.]+) ×[^|]*\\| ([\\d.]+) ×[^|]*\\| ([\\d.]+) ×`, 'm').exec(
+      times,
+    ) ?? []
+  const fastapi = peer('FastAPI')
+  const flask = peer("the original's Flask: a pickle")
+  for (const [i, model] of ['svm', 'rf', 'xgb'].entries()) {
+    const [rate, latency] = [
+      ratio(`${model}, of the empty route`),
+      ratio(`${model}, latency at one connection, to the empty route`),
+    ]
+    const row = `| \`${model}\` | ${rate} | ${latency} × | ${fastapi[i + 1]} × | ${flask[i + 1]} × |`
+    t.ok(readme.includes(row), row)
+  }
+})

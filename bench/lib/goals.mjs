@@ -140,6 +140,8 @@ ${table(['', 'ratio', 'goal', 'met'], goals)}
 
 ${table(['', 'requests/s', 'of the empty route', 'CPU, µs each', 'median, ms', 'p99, ms', 'rows a run'], loads)}
 
+![Requests per second](throughput.svg)
+
 ## One connection
 
 ${table(['', 'median, µs', 'p99, µs'], singles)}
