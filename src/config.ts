@@ -36,7 +36,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     port: whole('PORT', 65535, 3000),
     host: text('HOST', '127.0.0.1', /./, 'an address'),
-    workers: whole('WORKERS', 64, 1),
+    workers: whole('WORKERS', 64, 1, 1),
     logLevel: text('LOG_LEVEL', 'info', new RegExp(`^(${LOG_LEVELS.join('|')})$`), LOG_LEVELS.join(', ')),
     modelDir: text('MODEL_DIR', fileURLToPath(new URL('../models', import.meta.url)), /./, 'a folder'),
     models: list('MODELS'),
@@ -53,9 +53,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     return value
   }
 
-  function whole(name: string, maximum: number, fallback: number): number {
+  function whole(name: string, maximum: number, fallback: number, minimum = 0): number {
     const value = Number(text(name, String(fallback), /^\d+$/, 'a whole number'))
     if (value > maximum) throw coded('KSR_CONFIG', [`${name} must be a whole number up to ${maximum}`])
+    if (value < minimum) throw coded('KSR_CONFIG', [`${name} must be a whole number from ${minimum} on`])
     return value
   }
 

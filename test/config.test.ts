@@ -8,6 +8,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
   t.same(loadConfig({}), {
     port: 3000,
     host: '127.0.0.1',
+    workers: 1,
     logLevel: 'info',
     modelDir: MODELS,
     models: [],
@@ -23,6 +24,7 @@ t.test('every setting is read', async (t) => {
   const env = {
     PORT: '8080',
     HOST: '0.0.0.0',
+    WORKERS: '4',
     LOG_LEVEL: 'warn',
     MODEL_DIR: '/models',
     MODELS: 'svm,rf',
@@ -35,6 +37,7 @@ t.test('every setting is read', async (t) => {
   t.match(loadConfig(env), {
     port: 8080,
     host: '0.0.0.0',
+    workers: 4,
     logLevel: 'warn',
     modelDir: '/models',
     models: ['svm', 'rf'],
@@ -48,6 +51,8 @@ t.test('every setting is read', async (t) => {
 t.test('a value that a setting can not have stops the start and is named', async (t) => {
   for (const [name, value] of [
     ['PORT', 'http'],
+    ['WORKERS', '0'],
+    ['WORKERS', '65'],
     ['PORT', '65536'],
     ['PORT', ''],
     ['PORT', '0x10'],
