@@ -14,7 +14,7 @@ export function runWorkers(count: number): Promise<number> {
 
   function closeAll(): void {
     closing = true
-    for (const worker of running) if (worker.isConnected()) worker.send(CLOSE)
+    for (const worker of running) tell(worker)
   }
 
   return new Promise((resolve) => {
@@ -25,7 +25,7 @@ export function runWorkers(count: number): Promise<number> {
       worker.once('listening', () => {
         serving = true
         // It may have been told before it could hear.
-        if (closing) worker.send(CLOSE)
+        if (closing) tell(worker)
       })
       worker.once('exit', (code, signal) => {
         running.delete(worker)
@@ -41,6 +41,11 @@ export function runWorkers(count: number): Promise<number> {
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, closeAll)
     for (let i = 0; i < count; i++) fork()
   })
+}
+
+/** One that has just died can't be told, and needn't be. */
+function tell(worker: Worker): void {
+  worker.send(CLOSE, () => {})
 }
 
 /** Calls back when the process that runs the workers wants this one to close. */

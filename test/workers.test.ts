@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -35,6 +35,18 @@ t.test('several workers serve on one port, and one that dies is replaced', async
   // As a terminal does: to all of them.
   for (const pid of [second.pid, third.pid]) process.kill(pid, 'SIGINT')
   server.kill('SIGINT')
+  t.same(await exited, [0, null])
+})
+
+t.test('told to stop before its workers are up, it stops as well', async (t) => {
+  const server = start({ WORKERS: '2' })
+  t.teardown(() => server.kill('SIGKILL'))
+  const exited = once(server, 'exit')
+  const children = `/proc/${server.pid}/task/${server.pid}/children`
+  while (readFileSync(children, 'utf8').trim().split(' ').length < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  server.kill('SIGTERM')
   t.same(await exited, [0, null])
 })
 

@@ -74,13 +74,12 @@ export class Batch<Answer> {
     const feeds = {
       get [input]() {
         rows = Math.min(waiting.length, most)
-        return tensor(waiting, rows)
+        return tensor(waiting.slice(0, rows).map(({ row }) => row))
       },
     }
     try {
       const outputs = await this.#session.run(feeds, names)
-      const answered = waiting.splice(0, rows)
-      for (let place = 0; place < rows; place++) answered[place]?.resolve(read(outputs, place))
+      for (const [place, { resolve }] of waiting.splice(0, rows).entries()) resolve(read(outputs, place))
       if (batches.hasSubscribers) batches.publish({ model, rows } satisfies BatchMessage)
     } catch (error) {
       if (rows === 1) waiting.shift()?.reject(error)
@@ -90,9 +89,9 @@ export class Batch<Answer> {
   }
 }
 
-function tensor(waiting: readonly { row: FeatureRow }[], rows: number): Tensor {
-  const width = waiting[0]?.row.length ?? 0
-  const data = new Float32Array(rows * width)
-  for (let place = 0; place < rows; place++) data.set(waiting[place]?.row ?? [], place * width)
-  return new Tensor('float32', data, [rows, width])
+function tensor(rows: readonly FeatureRow[]): Tensor {
+  const width = (rows[0] as FeatureRow).length
+  const data = new Float32Array(rows.length * width)
+  for (const [place, row] of rows.entries()) data.set(row, place * width)
+  return new Tensor('float32', data, [rows.length, width])
 }
