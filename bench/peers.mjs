@@ -125,6 +125,9 @@ function report() {
 Medians of ${rounds} runs of ${seconds} s each, in turn; ${CONNECTIONS} connections, each with its next request after its last
 answer, all with the same typing. What the peers are, and why it is fair: [peers](../peers/README.md).
 
+The original's Flask is measured for 3 s a run, and its rf and xgb over 4 connections. One typing again and again is the
+forest's best case: of different ones the service answers a fifth less (see [throughput](throughput.md)).
+
 ## Requests per second
 
 ${table(['', ...MODELS, ...MODELS.map((model) => `${model}, CPU µs`), 'RSS, MB'], rates)}

@@ -29,7 +29,10 @@ const PROFILED = 'rf'
 
 const { values: options } = parseArgs({ options: { write: { type: 'boolean', default: false } } })
 moveToClientCore()
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 process.once('exit', stopAll)
+// As the service does, before the runtime starts.
+process.env.ORT_DISABLE_TELEMETRY = '1'
 
 // Fastify's own parser and compilers, with the service's settings.
 const require = createRequire(createRequire(import.meta.url).resolve('fastify'))

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.js'
 import { type Config, loadConfig } from './config.js'
-import { onWorkerClose, runWorkers } from './workers.js'
+import { onWorkerClose, runWorkers, STOP_SIGNALS } from './workers.js'
 
 const CLOSE_WITHIN_MS = 10_000
 
@@ -21,8 +21,7 @@ async function serve(config: Config): Promise<void> {
     {
       delay: CLOSE_WITHIN_MS,
       logger: app.log,
-      // The signals of a terminal reach workers, too: they are told by the process that runs them.
-      skip: cluster.isWorker ? ['SIGTERM', 'SIGINT'] : [],
+      skip: cluster.isWorker ? [...STOP_SIGNALS] : [],
     },
     async ({ signal, err }) => {
       if (err) app.log.fatal({ err }, 'closing after a fault')
@@ -30,9 +29,6 @@ async function serve(config: Config): Promise<void> {
       await app.close()
     },
   )
-  if (cluster.isWorker) {
-    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {})
-    onWorkerClose(close)
-  }
+  if (cluster.isWorker) onWorkerClose(close)
   await app.listen({ port: config.port, host: config.host })
 }

@@ -1,5 +1,8 @@
 import cluster, { type Worker } from 'node:cluster'
 
+/** What stops the service; a terminal sends them to its workers, too. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+
 const CLOSE = 'close'
 
 /**
@@ -13,8 +16,12 @@ export function runWorkers(count: number): Promise<number> {
   let exitCode = 0
 
   function closeAll(): void {
+    for (const worker of running) {
+      // Whoever asks twice does not want to wait.
+      if (closing) worker.process.kill('SIGKILL')
+      else tell(worker)
+    }
     closing = true
-    for (const worker of running) tell(worker)
   }
 
   return new Promise((resolve) => {
@@ -27,18 +34,26 @@ export function runWorkers(count: number): Promise<number> {
         // It may have been told before it could hear.
         if (closing) tell(worker)
       })
-      worker.once('exit', (code, signal) => {
-        running.delete(worker)
+      // Where it can't be made at all there is no exit.
+      worker.once('error', (error) => {
+        console.error(`A worker can not be started: ${error.message}`)
+        end(error.message)
+      })
+      worker.once('exit', (code, signal) => end(signal ?? code))
+
+      function end(reason: string | number): void {
+        if (!running.delete(worker)) return
         if (!closing && serving) {
-          console.error(`A worker ended (${signal ?? code}); another takes its place.`)
-          return fork()
+          console.error(`A worker ended (${reason}); another takes its place.`)
+          fork()
+          return
         }
-        if (code !== 0) exitCode = 1
+        if (reason !== 0) exitCode = 1
         if (!closing) closeAll()
         if (running.size === 0) resolve(exitCode)
-      })
+      }
     }
-    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, closeAll)
+    for (const signal of STOP_SIGNALS) process.on(signal, closeAll)
     for (let i = 0; i < count; i++) fork()
   })
 }
@@ -48,9 +63,13 @@ function tell(worker: Worker): void {
   worker.send(CLOSE, () => {})
 }
 
-/** Calls back when the process that runs the workers wants this one to close. */
+/** Calls back once, when the process that runs the workers wants this one to close, which leaves signals to it. */
 export function onWorkerClose(close: () => void): void {
-  process.on('message', (message) => {
-    if (message === CLOSE) close()
-  })
+  for (const signal of STOP_SIGNALS) process.on(signal, () => {})
+  const hear = (message: unknown) => {
+    if (message !== CLOSE) return
+    process.off('message', hear)
+    close()
+  }
+  process.on('message', hear)
 }

@@ -21,6 +21,18 @@ t.test('the lines of one turn are written together, in order', async (t) => {
   t.same(written, ['a\nb\n', 'c\n'])
 })
 
+t.test(
+  'no piece is larger than a pipe takes whole, so that lines of several processes do not mix',
+  async (t) => {
+    const written: string[] = []
+    const sink = byTurn({ write: (lines) => written.push(lines) })
+    const line = `${'ü'.repeat(500)}\n`
+    for (let i = 0; i < 9; i++) sink.write(line)
+    await new Promise((resolve) => setImmediate(resolve))
+    t.same(written, [line.repeat(4), line.repeat(4), line])
+  },
+)
+
 t.test('a process that ends at once has written all of them', async (t) => {
   for (const end of ['process.exit(0)', 'throw new Error("a fault")']) {
     const script = `

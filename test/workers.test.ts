@@ -50,6 +50,27 @@ t.test('told to stop before its workers are up, it stops as well', async (t) => 
   t.same(await exited, [0, null])
 })
 
+t.test('told twice to stop, it does not wait for what is in flight', async (t) => {
+  const server = start({ WORKERS: '2' })
+  t.teardown(() => server.kill('SIGKILL'))
+  const exited = once(server, 'exit')
+  const lines = logLines(server)
+  await lines(/Server listening/)
+  await lines(/Server listening/)
+  server.kill('SIGHUP')
+  await lines(/closing/)
+  server.kill('SIGHUP')
+  t.same(await exited, [1, null])
+})
+
+t.test('workers that can not even be made end the whole', async (t) => {
+  const nowhere = encodeURIComponent("process.execPath = '/nowhere/node'")
+  const server = start({ WORKERS: '2' }, `--import=data:text/javascript,${nowhere}`)
+  const exited = once(server, 'exit')
+  t.match(await output(server.stderr), /A worker can not be started: .*ENOENT/)
+  t.same(await exited, [1, null])
+})
+
 t.test('workers that can not start end the whole', async (t) => {
   const dir = copyModels(t)
   rmSync(join(dir, 'xgb.onnx'))

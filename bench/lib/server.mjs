@@ -99,7 +99,7 @@ async function freePort() {
 async function accepting(port, child) {
   const until = performance.now() + START_WITHIN_MS
   while (performance.now() < until) {
-    if (child.exitCode !== null) break
+    if (child.exitCode !== null || child.signalCode !== null) break
     const open = await new Promise((resolve) => {
       const socket = connect({ port, host: '127.0.0.1' })
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false))

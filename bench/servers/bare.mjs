@@ -23,3 +23,4 @@ const schema = { params, querystring: predictQuery(5), body: SampleBody, respons
 const answer = { user: 84, model: 'constant', version: '000000000000' }
 app.post('/predict/:model', { schema }, async () => answer)
 await app.listen({ port: Number(process.env.PORT), host: '127.0.0.1' })
+process.on('disconnect', () => process.exit())

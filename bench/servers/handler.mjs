@@ -16,8 +16,8 @@ for (const model of models) {
   for (let round = 0; round <= rounds; round++) {
     const before = process.cpuUsage()
     for (let i = 0; i < Number(times); i++) {
-      const { statusCode } = await handler(asked, { awsRequestId: `${i}` })
-      if (statusCode !== 200) throw new Error(`${model} answered ${statusCode}`)
+      const { statusCode, body: answer } = await handler(asked, { awsRequestId: `${i}` })
+      if (statusCode !== 200 || !answer.includes(`"${model}"`)) throw new Error(`${model}: ${answer}`)
     }
     const { user, system } = process.cpuUsage(before)
     // The first is what the code warms up with.

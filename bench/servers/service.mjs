@@ -28,3 +28,4 @@ const answers = {
 }
 process.on('message', async (question) => process.send(await answers[question]()))
 await app.listen({ port: config.port, host: config.host })
+process.on('disconnect', () => process.exit())

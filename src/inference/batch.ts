@@ -11,7 +11,7 @@ export interface BatchMessage {
 
 /** More would be no cheaper a row, and the event loop stands still meanwhile. */
 const MOST_ROWS = 32
-/** What a row takes on its way through a model grows with up to the square of its classes: here to some 64 MB. */
+/** What a row takes on its way through a model grows with up to the square of its classes: here to some 30 MB. */
 const MOST_PAIRS = 2 ** 19
 
 export interface BatchOptions<Answer> {

@@ -46,8 +46,10 @@ async function unknownRoutes(app: FastifyInstance): Promise<void> {
     reply.header('allow', allow)
     throw coded('KSR_METHOD_NOT_ALLOWED', [allow])
   })
-  // Never called: the hook throws before.
-  app.setNotFoundHandler(() => undefined)
+  // For a route that finds something missing itself: for unknown paths the hook has thrown before.
+  app.setNotFoundHandler(() => {
+    throw coded('KSR_ROUTE_NOT_FOUND')
+  })
 }
 
 /** Answers, and hangs up on, a connection whose bytes are no request that can be routed. */

@@ -4,6 +4,9 @@ import t from 'tap'
 import { BATCH_CHANNEL, Batch } from '../../src/inference/batch.js'
 import { field, message } from '../fixtures/protobuf.js'
 
+// As the service does: the runtime reports to its makers unless told not to before it starts.
+process.env.ORT_DISABLE_TELEMETRY = '1'
+
 const ROWS = 32
 // Element types of ONNX.
 const FLOAT = 1

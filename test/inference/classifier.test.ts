@@ -39,6 +39,14 @@ for (const dir of [MODELS, TYPISTS]) {
           }
         }
         t.ok(worst <= 1e-5, `the largest difference of a score is ${worst}`)
+
+        // All at once, and so in batches: each row has its own scores there, too.
+        const together = await Promise.all(
+          golden.rows.map((row) => classifier.classify(Float32Array.from(row), 3)),
+        )
+        for (const [i, row] of golden.rows.entries()) {
+          t.same(together[i], await classifier.classify(Float32Array.from(row), 3))
+        }
       },
     )
   }

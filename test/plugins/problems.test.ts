@@ -159,3 +159,11 @@ t.test('an unforeseen error tells the caller its request id and the log its caus
   t.notMatch(answer.body, /secret/)
   t.match(lines.join(''), /"reqId":"req-1".*the secret cause/)
 })
+
+t.test('a route that finds something missing answers as for a path that there is not', async (t) => {
+  const app = build(t)
+  app.get('/missing', (_request, reply) => reply.callNotFound())
+  const answer = await app.inject('/missing')
+  t.equal(answer.statusCode, 404)
+  t.equal(answer.json().code, 'KSR_ROUTE_NOT_FOUND')
+})

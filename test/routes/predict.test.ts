@@ -1,4 +1,6 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
+import { BATCH_CHANNEL } from '../../src/inference/batch.js'
 import { build, SUMMARY } from '../fixtures/build.js'
 import { readGolden, TYPISTS } from '../fixtures/models.js'
 
@@ -220,6 +222,16 @@ t.test('HIDE_SCORES answers candidates of that model without scores', async (t) 
       .candidates
   t.same(await candidates('rf'), [{ user: 84 }])
   t.match(await candidates('xgb'), [{ user: 84, score: Number }])
+})
+
+t.test('requests of one turn share a run of their model', async (t) => {
+  const runs: unknown[] = []
+  const note = (batch: unknown) => runs.push(batch)
+  subscribe(BATCH_CHANNEL, note)
+  t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
+  const ask = () => app.inject({ method: 'POST', url: '/predict/rf', payload: SUMMARY })
+  await Promise.all(Array.from({ length: 5 }, ask))
+  t.same(runs, [{ model: 'rf', rows: 5 }])
 })
 
 t.test('requests at the same time each get their own answer', async (t) => {
