@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { barChart } from './lib/bars.mjs'
 import { post, saturate } from './lib/load.mjs'
 import { machine } from './lib/machine.mjs'
+import { count, positive } from './lib/options.mjs'
 import { table } from './lib/report.mjs'
 import { moveToClientCore, node, pinned, startServer, stopAll } from './lib/server.mjs'
 import { median, percentile } from './lib/statistics.mjs'
@@ -29,8 +30,8 @@ const { values: options } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 })
-const rounds = Number(options.rounds)
-const seconds = Number(options.seconds)
+const rounds = count(options, 'rounds')
+const seconds = positive(options, 'seconds')
 const asked = peers.filter(({ name }) => options.only.split(',').includes(name))
 
 const folder = fileURLToPath(new URL('peers/.models/', import.meta.url))

@@ -118,7 +118,7 @@ const text = `# Where the time of a request goes
 
 ## Stages
 
-CPU time of each alone, µs, the fastest of ${REPEATS} rounds.
+Time of each alone, µs, the fastest of ${REPEATS} rounds.
 
 ${table(['', 'eight numbers', 'raw keystrokes'], stages)}
 

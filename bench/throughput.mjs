@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { barChart } from './lib/bars.mjs'
 import { checks, report } from './lib/goals.mjs'
 import { saturate, steady } from './lib/load.mjs'
+import { count, positive } from './lib/options.mjs'
 import {
   service as asReleased,
   BOTH_CORES,
@@ -34,8 +35,8 @@ const { values: options } = parseArgs({
     check: { type: 'boolean', default: false },
   },
 })
-const rounds = Number(options.rounds)
-const seconds = Number(options.seconds)
+const rounds = count(options, 'rounds')
+const seconds = positive(options, 'seconds')
 
 moveToClientCore()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))

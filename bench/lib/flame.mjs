@@ -4,6 +4,8 @@ const ROW = 17
 const LEAST_SHARE = 0.002
 const CHARACTER = 6.6
 
+const RUNTIME = 'ONNX Runtime'
+
 /** Kinds of frames, with how each is recognised by its function's name and file, and its colour. */
 const KINDS = [
   {
@@ -12,7 +14,7 @@ const KINDS = [
     of: ({ url }) => url.includes('/dist/') && !url.includes('node_modules'),
   },
   {
-    kind: 'ONNX Runtime',
+    kind: RUNTIME,
     colour: '#b084cc',
     of: ({ url, functionName }) => url.includes('onnxruntime') || functionName === 'run',
   },
@@ -26,11 +28,13 @@ export function callTree({ nodes, samples, timeDeltas }) {
   const own = new Map()
   for (const [i, id] of samples.entries()) own.set(id, (own.get(id) ?? 0) + timeDeltas[i])
   const byId = new Map(nodes.map((node) => [node.id, node]))
-  const grow = (ids) => {
+  const grow = (ids, caller) => {
     const frames = new Map()
     for (const { callFrame, id, children = [] } of ids.map((one) => byId.get(one))) {
       if (callFrame.functionName === '(idle)') continue
-      const { kind } = KINDS.find((one) => one.of(callFrame))
+      // What the runtime does natively has no file of its own.
+      const native = callFrame.url === '' && caller === RUNTIME
+      const kind = native ? RUNTIME : KINDS.find((one) => one.of(callFrame)).kind
       // Generated code has neither a name nor a file.
       const name = callFrame.functionName || (callFrame.url ? 'anonymous' : 'native')
       const key = `${name} ${kind}`
@@ -40,7 +44,7 @@ export function callTree({ nodes, samples, timeDeltas }) {
       frames.set(key, frame)
     }
     return [...frames.values()].map(({ ids: below, ...frame }) => {
-      const children = grow(below)
+      const children = grow(below, frame.kind)
       return { ...frame, children, total: children.reduce((sum, child) => sum + child.total, frame.own) }
     })
   }
