@@ -3,7 +3,8 @@ import cluster, { type Worker } from 'node:cluster'
 /** What stops the service; a terminal sends them to its workers, too. */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
-const CLOSE = 'close'
+/** What a worker is to do, as it is told once it is up and when that changes. */
+type Order = 'serve' | 'close'
 
 /**
  * Serves with several processes on one port, each run as this one was; resolves when all have ended. One that dies is
@@ -13,13 +14,15 @@ const CLOSE = 'close'
 export function runWorkers(count: number): Promise<number> {
   const running = new Set<Worker>()
   let closing = false
+  let order: Order = 'serve'
   let exitCode = 0
 
   function closeAll(): void {
+    order = 'close'
     for (const worker of running) {
       // Whoever asks twice does not want to wait.
       if (closing) worker.process.kill('SIGKILL')
-      else tell(worker)
+      else tell(worker, order)
     }
     closing = true
   }
@@ -31,18 +34,19 @@ export function runWorkers(count: number): Promise<number> {
       running.add(worker)
       worker.once('listening', () => {
         serving = true
-        // It may have been told before it could hear.
-        if (closing) tell(worker)
+        // What it was told before it could hear is lost.
+        tell(worker, order)
       })
-      // Where it can't be made at all there is no exit.
-      worker.once('error', (error) => {
-        console.error(`A worker can not be started: ${error.message}`)
-        end(error.message)
+      const ended = new Promise<string | number>((resolve) => {
+        worker.once('exit', (code, signal) => resolve(signal ?? code))
+        // Where it can't be made at all there is no exit.
+        worker.once('error', (error) => {
+          console.error(`A worker can not be started: ${error.message}`)
+          resolve(error.message)
+        })
       })
-      worker.once('exit', (code, signal) => end(signal ?? code))
-
-      function end(reason: string | number): void {
-        if (!running.delete(worker)) return
+      ended.then((reason) => {
+        running.delete(worker)
         if (!closing && serving) {
           console.error(`A worker ended (${reason}); another takes its place.`)
           fork()
@@ -51,7 +55,7 @@ export function runWorkers(count: number): Promise<number> {
         if (reason !== 0) exitCode = 1
         if (!closing) closeAll()
         if (running.size === 0) resolve(exitCode)
-      }
+      })
     }
     for (const signal of STOP_SIGNALS) process.on(signal, closeAll)
     for (let i = 0; i < count; i++) fork()
@@ -59,15 +63,15 @@ export function runWorkers(count: number): Promise<number> {
 }
 
 /** One that has just died can't be told, and needn't be. */
-function tell(worker: Worker): void {
-  worker.send(CLOSE, () => {})
+function tell(worker: Worker, order: Order): void {
+  worker.send(order, () => {})
 }
 
 /** Calls back once, when the process that runs the workers wants this one to close, which leaves signals to it. */
 export function onWorkerClose(close: () => void): void {
   for (const signal of STOP_SIGNALS) process.on(signal, () => {})
-  const hear = (message: unknown) => {
-    if (message !== CLOSE) return
+  const hear = (order: Order) => {
+    if (order !== 'close') return
     process.off('message', hear)
     close()
   }
