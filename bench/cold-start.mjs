@@ -2,10 +2,10 @@
 //
 //   node bench/cold-start.mjs [--runs 11] [--image NAME=REFERENCE ...] [--env NAME:KEY=VALUE ...] [--write]
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { arch, cpus, release, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { call, inspectImage } from './lib/engine.mjs'
 import { buildHello } from './lib/hello.mjs'
+import { machine } from './lib/machine.mjs'
 import { coldStart, removeAll } from './lib/measure.mjs'
 import { sizesTable, timesTable } from './lib/report.mjs'
 import { sizes } from './lib/sizes.mjs'
@@ -97,9 +97,7 @@ if (options.write) {
 
 async function describe() {
   const { Version: engine } = await call('GET', '/version')
-  const day = new Date().toISOString().slice(0, 10)
   const command = ['node bench/cold-start.mjs', ...process.argv.slice(2).map(quoted)].join(' ')
-  const memory = (totalmem() / 2 ** 30).toFixed(0)
   const starts = SETTINGS.flatMap((setting) => [...runs.get(setting).values()]).flat()
   const disturbed = starts.filter(({ others }) => others > QUIET_CORES).length
   return `# Cold start
@@ -114,7 +112,7 @@ ${sizesTable(found, SIZE_GOALS)}
 
 ## Where
 
-- ${day}, ${cpus()[0].model}, ${cpus().length} cores, ${memory} GiB, Linux ${release()} ${arch()}, Docker ${engine}
+- ${machine()}, Docker ${engine}
 - Node ${found.get('lambda').node} in the images
 - During ${disturbed} of these ${starts.length} starts other work kept more than ${QUIET_CORES} cores busy
 - ${[...targets].map(([name, { image }]) => `${name} \`${image.Id.slice(7, 19)}\``).join(', ')}

@@ -9,6 +9,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { pino } from 'pino'
 import { bestFirst } from '../dist/inference/candidates.js'
 import { featureRow } from '../dist/keystroke/features.js'
+import { AJV } from '../dist/plugins/compilers.js'
 import { Recognition } from '../dist/schemas/recognition.js'
 import { SampleBody } from '../dist/schemas/sample.js'
 import { shared } from '../dist/schemas/shared.js'
@@ -38,15 +39,7 @@ process.env.ORT_DISABLE_TELEMETRY = '1'
 const require = createRequire(createRequire(import.meta.url).resolve('fastify'))
 const { parse } = require('secure-json-parse')
 const components = Object.fromEntries(shared.map((schema) => [schema.$id, schema]))
-const ajv = {
-  customOptions: {
-    coerceTypes: false,
-    removeAdditional: false,
-    useDefaults: false,
-    keywords: ['x-examples'],
-  },
-}
-const validate = require('@fastify/ajv-compiler')()(components, ajv)({ schema: SampleBody, httpPart: 'body' })
+const validate = require('@fastify/ajv-compiler')()(components, AJV)({ schema: SampleBody, httpPart: 'body' })
 const serialise = require('@fastify/fast-json-stringify-compiler')()(components, {})({
   schema: JSON.parse(JSON.stringify(Recognition)),
 })

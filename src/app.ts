@@ -6,7 +6,7 @@ import type { Config } from './config.js'
 import { type LineSink, standardOutput } from './log.js'
 import { withoutPrefix } from './path.js'
 import { acceptJson } from './plugins/accept.js'
-import { type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
+import { AJV, type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
 import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
@@ -50,16 +50,7 @@ export function buildApp(
     genReqId: () => requestId(),
     schemaController: { compilersFactory },
     bodyLimit: BODY_LIMIT,
-    // Fastify's defaults turn "48" into 48 and drop what they don't know: here a body is right or refused.
-    ajv: {
-      customOptions: {
-        coerceTypes: false,
-        removeAdditional: false,
-        useDefaults: false,
-        // OpenAPI's examples with names: nothing to validate.
-        keywords: ['x-examples'],
-      },
-    },
+    ajv: AJV,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     // While closing, finish what keep-alive connections still send, rather than answer it with a bare 503.

@@ -13,18 +13,17 @@ type Order = 'serve' | 'close'
  */
 export function runWorkers(count: number): Promise<number> {
   const running = new Set<Worker>()
-  let closing = false
   let order: Order = 'serve'
   let exitCode = 0
 
   function closeAll(): void {
+    const again = order === 'close'
     order = 'close'
     for (const worker of running) {
       // Whoever asks twice does not want to wait.
-      if (closing) worker.process.kill('SIGKILL')
+      if (again) worker.process.kill('SIGKILL')
       else tell(worker, order)
     }
-    closing = true
   }
 
   return new Promise((resolve) => {
@@ -47,13 +46,13 @@ export function runWorkers(count: number): Promise<number> {
       })
       ended.then((reason) => {
         running.delete(worker)
-        if (!closing && serving) {
+        if (order === 'serve' && serving) {
           console.error(`A worker ended (${reason}); another takes its place.`)
           fork()
           return
         }
         if (reason !== 0) exitCode = 1
-        if (!closing) closeAll()
+        if (order === 'serve') closeAll()
         if (running.size === 0) resolve(exitCode)
       })
     }

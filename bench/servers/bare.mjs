@@ -1,6 +1,7 @@
 // One Fastify route with the service's schemas, and nothing else of it. In the environment: the port, and LOG for
 // Fastify's own log of requests.
 import Fastify from 'fastify'
+import { AJV } from '../../dist/plugins/compilers.js'
 import { predictQuery, Recognition } from '../../dist/schemas/recognition.js'
 import { SampleBody } from '../../dist/schemas/sample.js'
 import { shared } from '../../dist/schemas/shared.js'
@@ -8,14 +9,7 @@ import { shared } from '../../dist/schemas/shared.js'
 const app = Fastify({
   logger: Boolean(process.env.LOG),
   // As the service validates: other settings would be other work.
-  ajv: {
-    customOptions: {
-      coerceTypes: false,
-      removeAdditional: false,
-      useDefaults: false,
-      keywords: ['x-examples'],
-    },
-  },
+  ajv: AJV,
 })
 for (const schema of shared) app.addSchema(schema)
 const params = { type: 'object', properties: { model: { type: 'string' } }, required: ['model'] }

@@ -6,6 +6,17 @@ export type CompilersFactory = Required<
   NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>
 >
 
+/** Fastify's defaults turn "48" into 48 and drop what they don't know: here a body is right or refused. */
+export const AJV = {
+  customOptions: {
+    coerceTypes: false,
+    removeAdditional: false,
+    useDefaults: false,
+    // OpenAPI's examples with names: nothing to validate.
+    keywords: ['x-examples'],
+  },
+} satisfies FastifyServerOptions['ajv']
+
 type Compile = (route: { schema: unknown }) => unknown
 type Build = (shared: unknown, options: unknown) => Compile
 
