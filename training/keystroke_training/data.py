@@ -1,42 +1,43 @@
-"""Reads the CSV of typings and refuses, by line and column, what cannot be trained on.
+"""Reads a CSV file of typings and refuses, by line and column, what cannot be trained on.
 
-The header names the columns `user, press-0, release-0, …, press-(k-1), release-(k-1)` in any
-order, with at least two keys; every row is one typing of the same text, times in ms. Blank
-lines and a byte order mark are tolerated, nothing else is.
+Every row is one typing of the same text, of at least two keys. The header tells which layout
+the file has: the project's own, or that of CMU's benchmark. Blank lines and a byte order mark
+are tolerated, nothing else is.
+
+Typings of one sitting resemble each other more than those of another day, so a model is only
+measured honestly on sessions that it was not trained on. Where a file tells sessions apart,
+the folds keep them apart, and every user needs two of them: with one, a user would be held out
+with nothing left to be trained on. A file where some have one and others more is refused. To
+train on it anyway, leave the session out, or write the same for all: typings are then held out
+instead of sessions.
 """
 
-import csv
 import hashlib
-import io
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from keystroke_training.features import features
+from keystroke_training.features import features, timing_features
+from keystroke_training.reading import cmu, own
+from keystroke_training.reading.table import (
+    MAX_SAFE_INTEGER,
+    DataError,
+    Row,
+    Typing,
+    raise_if_any,
+    read_lines,
+)
 
-MIN_KEYS = 2
 MIN_USERS = 2
 MIN_REPETITIONS = 2  # one to hold out, one to train on
-MAX_SAFE_INTEGER = 2**53 - 1  # the greatest the service's JavaScript numbers hold exactly
+MAX_FOLDS = 10
 
-_TIMING = re.compile(r"(press|release)-(0|[1-9][0-9]{0,5})")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _INTEGER_ID = re.compile(r"0|-?[1-9][0-9]{0,15}")
-
-
-class DataError(Exception):
-    """The data cannot be trained on; `problems` has one line for each reason."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,26 @@ class Dataset:
     """Typings in file order.
 
     `classes` are the user ids in ascending order, `targets` [rows] the index of each row's
-    user in it, `press` and `release` [rows, keys] times in ms, `sha256` that of the file.
+    user in it, `press` and `release` [rows, keys] times in ms, `sessions` [rows] the number of
+    the sitting as the file has it, 0 where it has none, `sha256` that of the file.
     """
 
     classes: list[int] | list[str]
     targets: np.ndarray
     press: np.ndarray
     release: np.ndarray
+    sessions: np.ndarray
     sha256: str
 
     @cached_property
     def rows(self) -> np.ndarray:
         """Feature rows, float64 [rows, 8]."""
         return features(self.press, self.release)
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """Feature rows, float64 [rows, features], by the name of what they hold."""
+        return {"summary": self.rows, "timings": timing_features(self.press, self.release)}
 
     @property
     def repetitions(self) -> np.ndarray:
@@ -73,9 +81,23 @@ class Dataset:
         """Number of typings of each user, in class order."""
         return np.bincount(self.targets).tolist()
 
+    @property
+    def sittings(self) -> np.ndarray:
+        """Which session of its user each row is of, counted from 0 in ascending order, [rows]."""
+        numbers = np.zeros(len(self.targets), np.int64)
+        for target in range(len(self.classes)):
+            own_rows = self.targets == target
+            numbers[own_rows] = np.unique(self.sessions[own_rows], return_inverse=True)[1]
+        return numbers
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether users have more than one session, so that folds hold out sessions."""
+        return bool(self.sittings.any())
+
 
 def read_dataset(path: Path) -> Dataset:
-    """Read and check a CSV file.
+    """Read and check a CSV file of either layout.
 
     Raises DataError, with every problem found, if it cannot be read or trained on.
     """
@@ -83,122 +105,76 @@ def read_dataset(path: Path) -> Dataset:
         content = path.read_bytes()
     except OSError as error:
         raise DataError([error.strerror]) from error
-    lines = _parse(content)
+    lines = read_lines(content)
     if not lines:
         raise DataError(["the file is empty"])
     (_, header), *records = lines
-    keys = _count_keys(header)
-    ids, press, release = _read_records(header, keys, records)
-    _raise_if_any(_user_problems(ids, [line for line, _ in records]))
+    rows = [
+        Row(f"line {line} (row {number})", cells)
+        for number, (line, cells) in enumerate(records, start=1)
+    ]
+    layout = cmu if cmu.recognises(header) else own
+    typings = layout.read(header, rows)
+    raise_if_any(_user_problems(typings, [row.place for row in rows], layout.USER, layout.SESSION))
+    ids = [typing.user for typing in typings]
     classes = sorted(map(int, ids) if _are_integers(ids) else ids)
     classes = list(dict.fromkeys(classes))
     index = {str(name): position for position, name in enumerate(classes)}
     return Dataset(
         classes=classes,
         targets=np.array([index[name] for name in ids]),
-        press=press,
-        release=release,
+        press=np.array([typing.press for typing in typings]),
+        release=np.array([typing.release for typing in typings]),
+        sessions=np.array([typing.session for typing in typings]),
         sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
-def _parse(content: bytes) -> list[tuple[int, list[str]]]:
-    """The non-blank lines as (line number, cells)."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError([f"line {line}: not UTF-8"]) from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        return [(reader.line_num, cells) for cells in reader if cells]
-    except csv.Error as error:
-        raise DataError([f"line {reader.line_num}: not CSV: {error}"]) from error
+def folds(dataset: Dataset, most: int = MAX_FOLDS, wanted: int | None = None) -> np.ndarray:
+    """The fold that each row is held out in, [rows].
+
+    Where users have several sessions, the k-th session of a user is held out whole in fold k,
+    modulo the number of folds: no session is in training and held out at once. Elsewhere the
+    k-th typing of a user is. Every user is in the training rows of every fold.
+
+    There are as many folds as the user with the most has sessions, or typings; at most `most`
+    unless `wanted` says how many. Raises DataError if there cannot be that many.
+    """
+    units = dataset.sittings if dataset.has_sessions else dataset.repetitions
+    possible = int(units.max()) + 1
+    if wanted is not None and not MIN_REPETITIONS <= wanted <= possible:
+        kind = "sessions" if dataset.has_sessions else "typings"
+        raise DataError(
+            [
+                f"{wanted} folds asked for, there can be {MIN_REPETITIONS} to {possible}: "
+                f"no user has more {kind}"
+            ]
+        )
+    return units % (wanted or min(possible, most))
 
 
-def _count_keys(header: list[str]) -> int:
-    matches = [_TIMING.fullmatch(name) for name in header]
-    keys = len({match[2] for match in matches if match})
-    expected = [
-        "user",
-        *(f"{event}-{key}" for key in range(keys) for event in ("press", "release")),
-    ]
-    counts = Counter(header)
-    problems = [f"header: column {name} is missing" for name in expected if name not in counts]
-    problems += [f"header: unknown column {name!r}" for name in counts if name not in expected]
-    problems += [f"header: column {name} occurs {n} times" for name, n in counts.items() if n > 1]
-    if keys < MIN_KEYS:
-        problems.append(f"header: {keys} keys, at least {MIN_KEYS} are needed")
-    _raise_if_any(problems)
-    return keys
-
-
-def _read_records(
-    header: list[str], keys: int, records: list[tuple[int, list[str]]]
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """User ids, press times and release times of the rows after the header."""
-    ids, press, release, problems = [], [], [], []
-    for row, (line, cells) in enumerate(records, start=1):
-        place = f"line {line} (row {row})"
-        if len(cells) != len(header):
-            problems.append(f"{place}: {len(cells)} cells, the header has {len(header)}")
-            continue
-        record = dict(zip(header, cells, strict=True))
-        found = list(_record_problems(record, keys))
-        problems += [f"{place}, column {column}: {reason}" for column, reason in found]
-        if not found:
-            ids.append(record["user"])
-            press.append([float(record[f"press-{key}"]) for key in range(keys)])
-            release.append([float(record[f"release-{key}"]) for key in range(keys)])
-    _raise_if_any(problems)
-    return ids, np.array(press), np.array(release)
-
-
-def _record_problems(record: dict[str, str], keys: int) -> Iterator[tuple[str, str]]:
-    """(column, reason) of all that is wrong with one row."""
-    if not record["user"].strip():
-        yield "user", "empty user id"
-    elif record["user"] != record["user"].strip():
-        yield "user", f"{record['user']!r} begins or ends with a blank"
-    times = {}
-    for column, cell in record.items():
-        if column == "user":
-            continue
-        if reason := _number_problem(cell):
-            yield column, reason
-        else:
-            times[column] = float(cell)
-    for key in range(keys):
-        press, release = times.get(f"press-{key}"), times.get(f"release-{key}")
-        following = times.get(f"press-{key + 1}")
-        if press is not None and release is not None and release < press:
-            yield f"release-{key}", f"negative hold: released at {release:g}, pressed at {press:g}"
-        if press is not None and following is not None and following < press:
-            yield f"press-{key + 1}", f"presses out of order: {following:g} after {press:g}"
-
-
-def _number_problem(cell: str) -> str | None:
-    if not cell.strip():
-        return "empty"
-    if _NOT_FINITE.fullmatch(cell):
-        return f"{cell!r} is not a finite number"
-    if not _NUMBER.fullmatch(cell):
-        return f"{cell!r} is not a number"
-    if not math.fabs(float(cell)) <= MAX_SAFE_INTEGER:
-        return f"{cell} is too large"
-    return None
-
-
-def _user_problems(ids: list[str], lines: list[int]) -> Iterator[str]:
-    repetitions = Counter(ids)
+def _user_problems(
+    typings: list[Typing], places: list[str], user_column: str, session_column: str
+) -> Iterator[str]:
+    repetitions = Counter(typing.user for typing in typings)
     if len(repetitions) < MIN_USERS:
         yield f"{len(repetitions)} users, at least {MIN_USERS} are needed"
+    first = {}
+    sessions: dict[str, set[int]] = {}
+    for place, typing in zip(places, typings, strict=True):
+        first.setdefault(typing.user, place)
+        sessions.setdefault(typing.user, set()).add(typing.session)
+    most = max((len(numbers) for numbers in sessions.values()), default=0)
     for user, count in repetitions.items():
         if count < MIN_REPETITIONS:
-            row = ids.index(user)
             yield (
-                f"line {lines[row]} (row {row + 1}), column user: {user!r} has only this row, "
+                f"{first[user]}, column {user_column}: {user!r} has only this row, "
                 f"at least {MIN_REPETITIONS} are needed"
+            )
+        elif len(sessions[user]) < min(most, 2):
+            yield (
+                f"{first[user]}, column {session_column}: {user!r} has only this session, "
+                f"others have {most}: at least 2 are needed, or the same one for everybody"
             )
 
 
@@ -207,9 +183,3 @@ def _are_integers(ids: list[str]) -> bool:
     return all(
         _INTEGER_ID.fullmatch(name) and abs(int(name)) <= MAX_SAFE_INTEGER for name in set(ids)
     )
-
-
-def _raise_if_any(problems: Iterable[str]) -> None:
-    problems = list(problems)
-    if problems:
-        raise DataError(problems)

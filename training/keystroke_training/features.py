@@ -1,11 +1,17 @@
-"""The eight numbers a typing is recognised by.
+"""The numbers that a typing is recognised by: eight that sum it up, or one and more for each time.
 
-Everything is float64 and summed key after key. The service computes the same features with
-the same loop, so both sides agree bit by bit on every CPU; `numpy.sum`, `numpy.mean` and
-`numpy.std` choose their order of additions by the CPU's vector width and would not.
+Everything is float64. What is summed is summed key after key: the service computes the same
+summary with the same loop, so both sides agree bit by bit on every CPU; `numpy.sum`,
+`numpy.mean` and `numpy.std` choose their order of additions by the CPU's vector width and
+would not.
 """
 
 import numpy as np
+
+# Below it logarithms tell apart what clocks can't: the public data has holds of 0 ms, and most
+# of its times are multiples of 8 ms.
+FLOOR_MS = 8.0
+RPT_SCALE_MS = 40.0
 
 FEATURE_ORDER = (
     "HT.Mean",
@@ -42,6 +48,40 @@ def features(press: np.ndarray, release: np.ndarray) -> np.ndarray:
     for series in timing_series(press, release).values():
         columns += _mean_and_std(series)
     return np.stack(columns, axis=1)
+
+
+def timing_names(keys: int) -> list[str]:
+    """Names of the columns of `timing_features`, in order."""
+    counts = {
+        "logHT": keys,
+        "logPPT": keys - 1,
+        "logRRT": keys - 1,
+        "asinhRPT": keys - 1,
+        "relativeHT": keys,
+        "relativePPT": keys - 1,
+    }
+    names = [f"{name}[{index}]" for name, count in counts.items() for index in range(count)]
+    return [*names, "medianHT", "medianPPT"]
+
+
+def timing_features(press: np.ndarray, release: np.ndarray) -> np.ndarray:
+    """Return the features [rows, 6 × keys - 2] of raw timings, in the order of `timing_names`.
+
+    Logarithms of HT, PPT and RRT, of which what is below FLOOR_MS counts as that; RPT, which
+    has any sign, as asinh(RPT / RPT_SCALE_MS); and HT and PPT relative to the typing's own
+    median, because tempo differs from typing to typing more than rhythm does.
+    """
+    series = timing_series(press, release)
+    hold, latency, between = (
+        np.log(np.maximum(series[name], FLOOR_MS)) for name in ("HT", "PPT", "RRT")
+    )
+    flight = np.arcsinh(series["RPT"] / RPT_SCALE_MS)
+    median_hold, median_latency = (
+        np.median(values, axis=1, keepdims=True) for values in (hold, latency)
+    )
+    columns = [hold, latency, between, flight]
+    columns += [hold - median_hold, latency - median_latency, median_hold, median_latency]
+    return np.hstack(columns)
 
 
 def _mean_and_std(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

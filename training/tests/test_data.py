@@ -1,8 +1,10 @@
 """What can be trained on, and what is refused, by line and column."""
 
+import numpy as np
 import pytest
 
-from keystroke_training.data import DataError, read_dataset
+from keystroke_training.data import DataError, folds, read_dataset
+from keystroke_training.synthesis import synthesise
 
 HEADER = "user,press-0,release-0,press-1,release-1"
 GOOD = ["1,0,90,100,180", "1,0,80,110,200", "2,0,70,90,150", "2,0,75,95,160"]
@@ -60,6 +62,7 @@ def test_a_ragged_row_is_refused(tmp_path, row, cells):
         (f"{HEADER},press-01", "header: unknown column 'press-01'"),
         (f"{HEADER},press-1", "header: column press-1 occurs 2 times"),
         ("user,press-0,release-0", "header: 1 keys, at least 2 are needed"),
+        (f"session,{HEADER},session", "header: column session occurs 2 times"),
     ],
 )
 def test_a_header_with_other_columns_is_refused(tmp_path, header, problem):
@@ -155,3 +158,112 @@ def test_repetitions_count_a_users_rows_in_file_order(tmp_path):
     dataset = read(tmp_path, HEADER, GOOD[0], GOOD[2], GOOD[1], GOOD[3], GOOD[0])
     assert dataset.repetitions.tolist() == [0, 0, 1, 1, 2]
     assert dataset.repetition_counts == [3, 2]
+
+
+def in_sessions(tmp_path, sessions: dict[str, list[int]]):
+    """A dataset of users whose typings are of the sessions listed."""
+    rows = [
+        f"{user},{session},0,70,90,150" for user, numbers in sessions.items() for session in numbers
+    ]
+    return read(tmp_path, HEADER.replace("user,", "user,session,"), *rows)
+
+
+def test_sessions_are_read_where_there_are_any(tmp_path):
+    assert read(tmp_path, HEADER, *GOOD).sessions.tolist() == [0, 0, 0, 0]
+    dataset = in_sessions(tmp_path, {"a": [3, 3, 20], "b": [1, 7]})
+    assert dataset.sessions.tolist() == [3, 3, 20, 1, 7]
+    assert dataset.press[0].tolist() == [0.0, 90.0]
+    assert dataset.repetitions.tolist() == [0, 1, 2, 0, 1], "counted on over sessions"
+
+
+@pytest.mark.parametrize("cell", ["1.5", "-1", "x", "1e3", "1234567890"])
+def test_a_session_that_is_no_whole_number_is_refused(tmp_path, cell):
+    lines = [HEADER.replace("user,", "user,session,"), f"1,{cell},0,70,90,150"]
+    assert problems_of(tmp_path, "\n".join(lines)) == [
+        f"line 2 (row 1), column session: {cell!r} is not a whole number"
+    ]
+
+
+def test_an_empty_session_is_refused(tmp_path):
+    lines = [HEADER.replace("user,", "user,session,"), "1,,0,70,90,150"]
+    assert problems_of(tmp_path, "\n".join(lines)) == ["line 2 (row 1), column session: empty"]
+
+
+def test_a_session_after_a_later_one_is_refused(tmp_path):
+    with pytest.raises(DataError) as refusal:
+        in_sessions(tmp_path, {"a": [1, 2, 1], "b": [1, 2]})
+    assert refusal.value.problems == [
+        "line 4 (row 3), column session: session 1 of 'a' after its session 2"
+    ]
+
+
+def test_a_user_with_one_session_is_refused_where_others_have_several(tmp_path):
+    with pytest.raises(DataError) as refusal:
+        in_sessions(tmp_path, {"a": [1, 2, 3], "b": [1, 1]})
+    assert refusal.value.problems == [
+        "line 5 (row 4), column session: 'b' has only this session, "
+        "others have 3: at least 2 are needed, or the same one for everybody"
+    ]
+
+
+def test_one_session_each_is_like_none(tmp_path):
+    dataset = in_sessions(tmp_path, {"a": [1, 1, 1], "b": [2, 2]})
+    assert not dataset.has_sessions
+    assert folds(dataset).tolist() == [0, 1, 2, 0, 1]
+
+
+def test_without_sessions_a_repetition_is_held_out_at_a_time(make_dataset):
+    dataset = make_dataset(users="abc", repetitions=(3, 12, 2))
+    assert folds(dataset).tolist() == (dataset.repetitions % 10).tolist()
+    assert folds(dataset, most=4).tolist() == (dataset.repetitions % 4).tolist()
+    assert folds(dataset, wanted=12).tolist() == dataset.repetitions.tolist()
+    assert folds(dataset, wanted=2).tolist() == (dataset.repetitions % 2).tolist()
+
+
+@pytest.mark.parametrize("layout", ["own", "cmu"])
+@pytest.mark.parametrize("wanted", [None, 2, 3])
+def test_no_session_is_in_training_and_held_out_at_once(tmp_path, layout, wanted):
+    path = tmp_path / "data.csv"
+    path.write_text(synthesise(3, 4, 3, seed=1, sessions=5, layout=layout), "utf-8")
+    dataset = read_dataset(path)
+    held_out_in = folds(dataset, wanted=wanted)
+    assert held_out_in.max() + 1 == (wanted or 5)
+    for fold in range(held_out_in.max() + 1):
+        held_out = held_out_in == fold
+        sessions = [
+            set(zip(dataset.targets[rows], dataset.sessions[rows], strict=True))
+            for rows in (held_out, ~held_out)
+        ]
+        assert not sessions[0] & sessions[1]
+
+
+def test_every_user_is_in_training_in_every_fold(tmp_path):
+    # Sessions 1 and 11 are of one fold by their numbers: they are counted for each user.
+    dataset = in_sessions(tmp_path, {"a": [1, 11], "b": list(range(12)), "c": [3, 5, 5]})
+    held_out_in = folds(dataset)
+    assert held_out_in.max() == 9
+    for fold in range(10):
+        assert len(np.unique(dataset.targets[held_out_in != fold])) == 3
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 4])
+def test_folds_that_cannot_be_are_refused(tmp_path, wanted):
+    dataset = read(tmp_path, HEADER, *GOOD, GOOD[0])
+    with pytest.raises(DataError) as refusal:
+        folds(dataset, wanted=wanted)
+    assert refusal.value.problems == [
+        f"{wanted} folds asked for, there can be 2 to 3: no user has more typings"
+    ]
+
+
+def test_folds_are_counted_in_sessions_where_there_are_any(tmp_path):
+    with pytest.raises(DataError, match="there can be 2 to 2: no user has more sessions"):
+        folds(in_sessions(tmp_path, {"a": [1, 1, 2], "b": [1, 2, 2]}), wanted=3)
+
+
+def test_feature_rows_are_had_by_name(make_dataset):
+    dataset = make_dataset(keys=5)
+    assert {name: rows.shape for name, rows in dataset.features.items()} == {
+        "summary": (18, 8),
+        "timings": (18, 28),
+    }

@@ -1,4 +1,8 @@
-"""Made-up typings: every user has a rhythm of their own, and noise on it."""
+"""Made-up typings for the tests: every user has a rhythm of their own, and noise on it.
+
+Plainer than the typists of `keystroke_training.synthesis`, so that tests can set how many
+typings each user has and how hard users are to tell apart.
+"""
 
 from collections.abc import Sequence
 

@@ -1,0 +1,1 @@
+"""The layouts a file of typings may have."""
