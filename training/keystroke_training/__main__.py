@@ -1,11 +1,15 @@
-"""Command line: train the models on a CSV file and write the artefacts."""
+"""Command line: train on a CSV file, make one up, or run CMU's benchmark on one."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from keystroke_training.data import DataError, read_dataset
+from keystroke_training.benchmark import benchmark, benchmark_table
+from keystroke_training.data import read_dataset
+from keystroke_training.models import MODELS
 from keystroke_training.parity import ParityError
+from keystroke_training.reading.table import DataError
+from keystroke_training.synthesis import LAYOUTS, synthesise
 from keystroke_training.training import train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -13,20 +17,15 @@ SHOWN_PROBLEMS = 20
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the trainer; returns the exit code: 0 done, 1 an export differs from its source,
-    2 the data or the arguments are refused. Only 0 changes the output folder.
+    """Run a command; returns the exit code: 0 done, 1 an export differs from its source, 2 the
+    data or the arguments are refused. Only 0 changes the output folder.
     """
-    parser = argparse.ArgumentParser(prog="train", description=__doc__)
-    parser.add_argument("data", type=Path, metavar="DATA", help="CSV file of typings")
-    parser.add_argument(
-        "--out", type=Path, default=REPOSITORY / "models", help="folder of the artefacts"
-    )
-    parser.add_argument("--seed", type=_seed, default=42, help="of all random choices (default 42)")
-    options = parser.parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # The main job needs no name: `train DATA`.
+    named = arguments and arguments[0] in ("synthesise", "benchmark")
+    options = _parser().parse_args(arguments if named else ["train", *arguments])
     try:
-        dataset = read_dataset(options.data)
-        options.out.mkdir(parents=True, exist_ok=True)  # or refused before the work is done
-        train(dataset, options.out, options.seed)
+        options.run(options)
     except DataError as error:
         for problem in error.problems[:SHOWN_PROBLEMS]:
             print(f"{options.data}: {problem}", file=sys.stderr)
@@ -41,6 +40,94 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    names = [model.name for model in MODELS]
+
+    training = commands.add_parser(
+        "train", prog="train", help="fit, measure and write the models; may be left out"
+    )
+    training.set_defaults(run=_train)
+    training.add_argument("data", type=Path, metavar="DATA", help="CSV file of typings")
+    training.add_argument(
+        "--out", type=Path, default=REPOSITORY / "models", help="folder of the artefacts"
+    )
+    training.add_argument(
+        "--models",
+        type=_list_of(names),
+        metavar="NAMES",
+        help=f"of {','.join(names)} (default all)",
+    )
+    training.add_argument(
+        "--folds", type=int, metavar="N", help="parts to hold out in turn (default: repetitions)"
+    )
+    training.add_argument("--seed", type=_seed, default=42, help="of all chance (default 42)")
+
+    made_up = commands.add_parser("synthesise", help="make up typings, for want of real ones")
+    made_up.set_defaults(run=_synthesise)
+    made_up.add_argument("data", type=Path, metavar="DATA", help="CSV file to write")
+    for name, default in (("users", 20), ("repetitions", 10), ("keys", 13), ("sessions", 1)):
+        made_up.add_argument(f"--{name}", type=_count, default=default, metavar="N")
+    made_up.add_argument("--layout", choices=LAYOUTS, default="own")
+    made_up.add_argument("--seed", type=_seed, default=1)
+
+    measuring = commands.add_parser(
+        "benchmark", help="verification by the protocol of Killourhy & Maxion (2009)"
+    )
+    measuring.set_defaults(run=_benchmark)
+    measuring.add_argument("data", type=Path, metavar="DATA", help="CSV file of typings")
+    measuring.add_argument("--seed", type=_seed, default=1)
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    dataset = read_dataset(options.data)
+    options.out.mkdir(parents=True, exist_ok=True)  # or refused before the work is done
+    train(dataset, options.out, options.seed, options.models, options.folds)
+
+
+def _synthesise(options: argparse.Namespace) -> None:
+    try:
+        text = synthesise(
+            options.users,
+            options.repetitions,
+            options.keys,
+            options.seed,
+            sessions=options.sessions,
+            layout=options.layout,
+        )
+    except ValueError as error:
+        raise DataError([str(error)]) from error
+    options.data.write_text(text, "utf-8")
+    print(f"wrote {options.data}")
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    dataset = read_dataset(options.data)
+    print(benchmark_table(dataset, benchmark(dataset, options.seed), options.seed))
+
+
+def _list_of(known: list[str]):  # noqa: ANN202 (a converter for argparse)
+    def names(text: str) -> list[str]:
+        wanted = text.split(",")
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"no model {unknown[0]!r}; there are {', '.join(known)}"
+            )
+        return wanted
+
+    return names
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 1_000_000:
+        raise ValueError(text)
+    return count
 
 
 def _seed(text: str) -> int:

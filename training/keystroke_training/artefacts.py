@@ -9,52 +9,69 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+from keystroke_training.assessment import Assessment, hides_scores
 from keystroke_training.data import Dataset
 from keystroke_training.export.graph import INPUT, LABEL, SCORES
-from keystroke_training.features import FEATURE_ORDER
-from keystroke_training.models import Estimator, Reference
+from keystroke_training.features import FEATURE_ORDER, timing_names, timing_series
+from keystroke_training.models import Estimator, Model
 from keystroke_training.parity import Parity
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 _RECORDED_PACKAGES = ("numpy", "scikit-learn", "xgboost-cpu", "onnx", "onnxruntime")
 
 
 def model_entry(
-    reference: Reference,
+    model: Model,
     estimator: Estimator,
     dataset: Dataset,
-    model: bytes,
-    evaluation: dict,
+    content: bytes | None,
+    members: list[dict],
+    assessment: Assessment,
     parity: Parity,
     check: dict,
 ) -> dict:
-    """Return what the manifest says about one model."""
-    classes = len(dataset.classes)
-    label_type = "int64" if isinstance(dataset.classes[0], int) else "string"
+    """Return what the manifest says about one model: `content` is its file, or, where it has
+    none, `members` are the entries of the models that it is made of.
+    """
+    decision = {} if assessment.decision is None else {"decision": assessment.decision}
+    if content is None:
+        weights = estimator.weights.tolist()
+        parts = [
+            {"model": member["name"], "weight": weight}
+            for member, weight in zip(members, weights, strict=True)
+        ]
+        made_of = {"members": parts}
+        pinned = [[member["version"] for member in members], parts, decision]
+    else:
+        made_of = {"file": model.file, **_tensors(dataset, len(dataset.features[model.features].T))}
+        pinned = [sha256(content).hexdigest(), decision]
     return {
-        "name": reference.name,
-        "title": reference.title,
-        "version": sha256(model).hexdigest()[:12],
-        "file": reference.file,
-        "input": {"name": INPUT, "type": "float32", "shape": [-1, len(FEATURE_ORDER)]},
-        "outputs": [
-            {"name": LABEL, "type": label_type, "shape": [-1]},
-            {"name": SCORES, "type": "float32", "shape": [-1, classes]},
-        ],
-        "parameters": {
-            "estimator": type(estimator).__name__,
-            **{
-                name: estimator.get_params()[name]
-                for name in reference.parameters(dataset.rows, seed=0)
-            },
-        },
-        "scores": reference.scores,
-        "ties": reference.ties,
-        "evaluation": evaluation,
+        "name": model.name,
+        "title": model.title,
+        "version": sha256(json.dumps(pinned).encode()).hexdigest()[:12],
+        "features": model.features,
+        **made_of,
+        "parameters": model.parameters(estimator),
+        "scores": model.scores,
+        "ties": model.ties,
+        "hideScores": hides_scores(assessment.evaluation),
+        "evaluation": assessment.evaluation,
+        **decision,
         "parity": parity.to_json(),
         "check": check,
+    }
+
+
+def _tensors(dataset: Dataset, width: int) -> dict:
+    label_type = "int64" if isinstance(dataset.classes[0], int) else "string"
+    return {
+        "input": {"name": INPUT, "type": "float32", "shape": [-1, width]},
+        "outputs": [
+            {"name": LABEL, "type": label_type, "shape": [-1]},
+            {"name": SCORES, "type": "float32", "shape": [-1, len(dataset.classes)]},
+        ],
     }
 
 
@@ -68,7 +85,16 @@ def manifest_json(dataset: Dataset, seed: int, models: list[dict], files: dict[s
         "format": FORMAT,
         "keys": dataset.press.shape[1],
         "classes": dataset.classes,
-        "features": {"order": list(FEATURE_ORDER), "unit": "ms", "std": "population"},
+        "features": {
+            "unit": "ms",
+            "std": "population",
+            "summary": list(FEATURE_ORDER),
+            "timings": timing_names(dataset.press.shape[1]),
+        },
+        "ranges": {
+            name: [float(times.min()), float(times.max())]
+            for name, times in timing_series(dataset.press, dataset.release).items()
+        },
         "data": {
             "sha256": dataset.sha256,
             "rows": len(dataset.targets),

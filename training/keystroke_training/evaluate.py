@@ -1,166 +1,272 @@
-"""Measures the models on typings they were not trained on: leave one repetition out.
+"""Measures the models on typings they were not fitted on, and on users they do not know.
 
-The k-th typing of a user in file order is repetition k, and is held out in fold k mod folds.
-Training data, so every user, is in every fold; only the held-out typings are new.
+Every figure comes from a `Trial`: fit models on some rows, ask about others. The trials are
+laid out here and run on all cores; what is read off them is in `measures` and `report`.
 """
 
 import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 import numpy as np
-from sklearn.metrics import f1_score
 from tqdm import tqdm
 
-from keystroke_training.data import Dataset
-from keystroke_training.models import REFERENCES, Estimator, predict, score
+from keystroke_training.data import Dataset, folds
+from keystroke_training.disturbances import DISTURBANCES
+from keystroke_training.models import MODELS, Estimator, Model, fit_models, predict, score
+from keystroke_training.templates import Templates
 
-PROTOCOL = "leave one repetition out"
-MAX_FOLDS = 10
-RESAMPLES = 10_000
+# One fit serves several questions, so models that are made of each other share trials.
+_TOGETHER = ("templates", "trees", "best")
+STRANGER_FOLDS = 4
+MAX_BLOCKS = 4
+TOGETHER = FEWEST_TOGETHER, MOST_TOGETHER = 2, 4  # attempts that are held out in a row
+ENROLLED, PROBES = 5, 3  # typings of a user whom the model does not know
+ENROLMENTS = 4  # choices of them
+LATER_SHARE = 0.25  # of a user's typings, the last ones
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Answers of one kind of model, all arrays [rows] in file order.
+class Trial:
+    """Fit the models `names` on the rows `train`, ask about the rows `test` (indices).
 
-    `predicted` are class indices and `ranks` the true user's position among the candidates,
-    1 being the best, for held-out rows; `training_ranks` are those of the model trained on
-    all rows for its own training rows.
+    The users of `train` are known; those of `test` that are not among them are strangers, of
+    that `fold`. Up to so many `attempts` of a user in `test` come one after the other.
     """
 
-    folds: int
-    targets: np.ndarray
+    purpose: str
+    names: tuple[str, ...]
+    train: np.ndarray
+    test: np.ndarray
+    attempts: int = 1
+    fold: int = -1
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answers in a trial about its n rows, `known` being the class indices [users]
+    it can name: `predicted` [n] class indices, `scores` float32 [n, users].
+
+    `top_scores` of the rows it was fitted on, and `disturbed` ranks by name of the disturbance,
+    are there in trials that hold out rows of known users only.
+    """
+
+    known: np.ndarray
     predicted: np.ndarray
-    ranks: np.ndarray
-    training_ranks: np.ndarray
-
-    def to_json(self, seed: int) -> dict:
-        """The figures for the manifest, rounded to four decimals."""
-        return {
-            "protocol": PROTOCOL,
-            "folds": self.folds,
-            "n": len(self.ranks),
-            "rank1": _share(self.ranks, 1),
-            "rank1Interval": rank1_interval(self.ranks, self.targets, seed),
-            "rank5": _share(self.ranks, 5),
-            "macroF1": round(float(f1_score(self.targets, self.predicted, average="macro")), 4),
-            "training": {
-                "n": len(self.training_ranks),
-                "rank1": _share(self.training_ranks, 1),
-                "rank5": _share(self.training_ranks, 5),
-            },
-        }
+    scores: np.ndarray
+    top_scores: np.ndarray | None = None
+    disturbed: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def evaluate(dataset: Dataset, fitted: dict[str, Estimator], seed: int) -> dict[str, Evaluation]:
-    """Evaluate every reference model; `fitted` are those trained on all rows, by name.
-
-    Folds run on all cores; every fit has one thread and the pinned seed, so the figures do
-    not depend on the number of cores. Shows progress.
+@dataclass(frozen=True)
+class Enrolled:
+    """What templates answer in a trial about PROBES typings in a row of `users` [groups] (class
+    indices) whom they do not know: `evidence` [groups, PROBES, users of the trial] for each of
+    the unknown users `claimed` [users], enrolled with ENROLLED other typings, and `cohort`
+    [groups, PROBES, known] for the known.
     """
-    fold_of = dataset.repetitions % fold_count(dataset)
-    answers = {name: np.zeros((2, len(fold_of)), np.int64) for name in fitted}
-    for name, fold, predicted, ranks in _run_folds(dataset, fold_of, seed):
-        answers[name][:, fold_of == fold] = predicted, ranks
-    return {
-        name: Evaluation(
-            folds=fold_count(dataset),
-            targets=dataset.targets,
-            predicted=answers[name][0],
-            ranks=answers[name][1],
-            training_ranks=rank_candidates(estimator, dataset.rows, dataset.targets)[1],
+
+    users: np.ndarray
+    claimed: np.ndarray
+    evidence: np.ndarray
+    cohort: np.ndarray
+
+
+def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> list[Trial]:
+    """Return the trials for the models wanted; `wanted` is how many folds to hold out.
+
+    - "held out": leave one repetition (or session) out, for every model;
+    - "later": fit on the first typings of every user, ask about the last quarter;
+    - "attempts": several repetitions in a row held out together, two or four;
+    - "strangers": the same with a part of the users left out as well;
+    - "enrolment": users left out, and enrolled with a few typings.
+
+    All but the first are for models of raw timings, the last for templates.
+    """
+    everyone = np.ones(len(dataset.targets), bool)
+    fold_of = folds(dataset, wanted=wanted)
+    groups = [(name,) for name in names if name not in _TOGETHER]
+    ours = tuple(name for name in _TOGETHER if name in names)
+    held_out = [fold_of == fold for fold in range(fold_of.max() + 1)]
+    trials = [
+        _trial("held out", group, everyone & ~out, out)
+        for group in [*groups, *([ours] if ours else [])]
+        for out in held_out
+    ]
+    if not ours:
+        return trials
+    last = _last(dataset)
+    if last.any():
+        trials.append(_trial("later", ours, ~last, last))
+    stranger_of = stranger_folds(len(dataset.classes))[dataset.targets]
+    for attempts in TOGETHER:
+        for out in _blocks(dataset, attempts):
+            trials.append(_trial("attempts", ours, ~out, out, attempts))
+            for fold in range(stranger_of.max() + 1):
+                strangers = stranger_of == fold
+                known, asked = ~out & ~strangers, out | strangers
+                trials.append(_trial("strangers", ours, known, asked, attempts, fold))
+    enough = np.bincount(dataset.targets)[dataset.targets] >= ENROLLED + PROBES
+    for fold in range(stranger_of.max() + 1):
+        strangers = stranger_of == fold
+        unknown = np.unique(dataset.targets[strangers & enough])
+        if "templates" in ours and len(unknown) > 1:
+            trials.append(
+                _trial("enrolment", ("templates",), ~strangers, strangers & enough, 2, fold)
+            )
+    # Those of many trees first, so that the cores finish together.
+    return sorted(trials, key=lambda trial: -len(trial.names))
+
+
+def stranger_folds(users: int) -> np.ndarray:
+    """Fold in which each user is a stranger, [users]; two users at least stay known.
+
+    Not by chance, but every fourth in class order: users are in no order that matters.
+    """
+    return (
+        np.arange(users) % min(STRANGER_FOLDS, max(users - 1, 1)) if users > 2 else np.full(2, -1)
+    )
+
+
+def run(trials: list[Trial], dataset: Dataset, seed: int) -> Iterator[tuple[Trial, dict]]:
+    """Yield each trial with its Answers by model name, as trials finish. Shows progress.
+
+    Every fit has one thread and the pinned seed, so answers do not depend on the cores.
+    """
+    # Not forked: a fork of a process whose libraries have started threads may hang.
+    with ProcessPoolExecutor(
+        os.cpu_count(), get_context("spawn"), initializer=_receive, initargs=(dataset, seed)
+    ) as pool:
+        futures = {pool.submit(_run_trial, trial): trial for trial in trials}
+        progress = tqdm(
+            as_completed(futures),
+            desc="measuring",
+            total=len(futures),
+            disable=not sys.stderr.isatty(),
         )
-        for name, estimator in fitted.items()
-    }
+        for number, future in enumerate(progress, start=1):
+            trial = futures[future]
+            if progress.disable:
+                done = f"{trial.purpose}: {', '.join(trial.names)}"
+                print(f"{done} ({number} of {len(futures)})", flush=True)
+            yield trial, future.result()
 
 
-def fold_count(dataset: Dataset) -> int:
-    """Number of folds: the most repetitions any user has, at most MAX_FOLDS."""
-    return min(int(dataset.repetitions.max()) + 1, MAX_FOLDS)
+def rank_candidates(predicted: np.ndarray, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the ranks [n] of the true classes `targets` among the candidates, 1 being the best.
 
-
-def rank_candidates(
-    estimator: Estimator, rows: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the predicted class indices [n] and the ranks [n] of the true ones.
-
-    Candidates stand in the service's order: the label first, whatever its score, the others
-    by descending float32 score, the lower class first among equals.
+    Candidates stand in the service's order: the label `predicted` first, whatever its score,
+    the others by descending float32 score [n, classes], the lower class first among equals.
     """
-    # Narrowed as the service narrows them.
-    rows = rows.astype(np.float32).astype(np.float64)
-    predicted = predict(estimator, rows)
-    scores = score(estimator, rows).astype(np.float32)
+    scores = scores.astype(np.float32)
     own = np.take_along_axis(scores, targets[:, np.newaxis], axis=1)
     lower = np.arange(scores.shape[1]) < targets[:, np.newaxis]
     before = (scores > own) | ((scores == own) & lower)
     # The label is before everyone else, and nobody is before the label.
     np.put_along_axis(before, predicted[:, np.newaxis], values=True, axis=1)
-    ranks = np.where(predicted == targets, 1, 1 + before.sum(axis=1))
-    return predicted, ranks
+    return np.where(predicted == targets, 1, 1 + before.sum(axis=1))
 
 
-def cumulative_match(ranks: np.ndarray, upto: int) -> np.ndarray:
-    """The CMC curve: share of rows whose true user is at rank 1, 2, … `upto` or better."""
-    return np.array([(ranks <= rank).mean() for rank in range(1, upto + 1)])
-
-
-def rank1_interval(ranks: np.ndarray, targets: np.ndarray, seed: int) -> list[float]:
-    """95 % percentile bootstrap interval of rank-1, resampling users: the typings of one user
-    are not independent of each other.
+def ask(estimator: Estimator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return predicted class indices [n] and scores [n, classes] for rows [n, features],
+    narrowed to float32 first as the service narrows them.
     """
-    hits = np.bincount(targets, weights=ranks == 1)
-    sizes = np.bincount(targets)
-    users = np.random.default_rng(seed).integers(len(sizes), size=(RESAMPLES, len(sizes)))
-    shares = hits[users].sum(axis=1) / sizes[users].sum(axis=1)
-    return [round(float(bound), 4) for bound in np.percentile(shares, [2.5, 97.5])]
+    rows = rows.astype(np.float32).astype(np.float64)
+    return predict(estimator, rows), score(estimator, rows)
 
 
-def _run_folds(
-    dataset: Dataset, fold_of: np.ndarray, seed: int
-) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
-    """Yield (model, fold, predicted, ranks) as folds finish."""
-    # Slowest models first, so that the cores finish together.
-    jobs = [
-        (reference.name, fold)
-        for reference in reversed(REFERENCES)
-        for fold in range(int(fold_of.max()) + 1)
+def _trial(
+    purpose: str, names: tuple[str, ...], train: np.ndarray, test: np.ndarray, *others: int
+) -> Trial:
+    return Trial(purpose, names, np.flatnonzero(train), np.flatnonzero(test), *others)
+
+
+def _last(dataset: Dataset) -> np.ndarray:
+    """Mask of the last quarter of every user's typings, or sessions."""
+    units = dataset.sittings if dataset.has_sessions else dataset.repetitions
+    most = np.zeros(len(dataset.classes), np.int64)
+    np.maximum.at(most, dataset.targets, units + 1)
+    counts = most[dataset.targets]
+    return units >= counts - np.floor(counts * LATER_SHARE)
+
+
+def _blocks(dataset: Dataset, attempts: int) -> list[np.ndarray]:
+    """Masks of rows to hold out together: sessions; where there are none, so many repetitions in
+    a row of every user who has more than that, and the first one of the others.
+    """
+    if dataset.has_sessions:
+        block = dataset.sittings % min(int(dataset.sittings.max()) + 1, MAX_BLOCKS)
+        return [block == number for number in range(block.max() + 1)]
+    counts = np.bincount(dataset.targets)[dataset.targets]
+    most = int(counts.max())
+    if most <= attempts and attempts > FEWEST_TOGETHER:
+        return []
+    blocks = max(1, min(most // attempts, MAX_BLOCKS))
+    complete = dataset.repetitions < counts // attempts * attempts
+    block = dataset.repetitions // attempts % blocks
+    return [
+        np.where(counts > attempts, complete & (block == number), dataset.repetitions == 0)
+        for number in range(blocks)
     ]
-    # Not forked: a fork of a process whose libraries have started threads may hang.
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        futures = {
-            pool.submit(
-                _evaluate_fold, name, dataset.rows, dataset.targets, fold_of == fold, seed
-            ): (name, fold)
-            for name, fold in jobs
-        }
-        progress = tqdm(
-            as_completed(futures),
-            desc="folds",
-            total=len(futures),
-            disable=not sys.stderr.isatty(),
-        )
-        for number, future in enumerate(progress, start=1):
-            name, fold = futures[future]
-            if progress.disable:
-                print(f"fold {fold} of {name} done ({number} of {len(futures)})", flush=True)
-            yield name, fold, *future.result()
 
 
-def _evaluate_fold(
-    name: str, rows: np.ndarray, targets: np.ndarray, held_out: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted classes and ranks of the held-out rows of one fold, in file order."""
-    reference = next(reference for reference in REFERENCES if reference.name == name)
-    kept = targets[~held_out]
-    assert len(np.unique(kept)) == targets.max() + 1, "a user is missing from training"
-    estimator = reference.fit(rows[~held_out], kept, seed)
-    return rank_candidates(estimator, rows[held_out], targets[held_out])
+def _receive(dataset: Dataset, seed: int) -> None:
+    """Keep in a worker what all its trials share."""
+    globals()["_shared"] = dataset, seed
 
 
-def _share(ranks: np.ndarray, upto: int) -> float:
-    return round(float((ranks <= upto).mean()), 4)
+def _run_trial(trial: Trial) -> dict[str, Answers | Enrolled]:
+    dataset, seed = globals()["_shared"]
+    if trial.purpose == "enrolment":
+        return {"templates": _enrol(trial, dataset)}
+    rows = dataset.features
+    known, targets = np.unique(dataset.targets[trial.train], return_inverse=True)
+    models = [model for model in MODELS if model.name in trial.names]
+    keys = dataset.press.shape[1]
+    fitted = fit_models(
+        models, {name: values[trial.train] for name, values in rows.items()}, targets, seed, keys
+    )
+    return {
+        model.name: _answers(model, fitted[model.name], trial, dataset, known) for model in models
+    }
+
+
+def _enrol(trial: Trial, dataset: Dataset) -> Enrolled:
+    rows = dataset.features["timings"].astype(np.float32).astype(np.float64)
+    _, targets = np.unique(dataset.targets[trial.train], return_inverse=True)
+    model = Templates().fit(rows[trial.train], targets)
+    claimed, places = np.unique(dataset.targets[trial.test], return_inverse=True)
+    typings = [rows[trial.test][places == place] for place in range(len(claimed))]
+    evidence, cohort = [], []
+    for choice in range(ENROLMENTS):
+        # Going round: the first ones, then from a quarter of the typings on, and so on.
+        turned = [np.roll(own, -(len(own) * choice // ENROLMENTS), axis=0) for own in typings]
+        probes = np.concatenate([own[ENROLLED : ENROLLED + PROBES] for own in turned])
+        evidence.append(model.evidence_for([own[:ENROLLED] for own in turned], probes))
+        cohort.append(model.evidence(probes))
+    return Enrolled(
+        np.tile(claimed, ENROLMENTS),
+        claimed,
+        np.concatenate(evidence).reshape(-1, PROBES, len(claimed)),
+        np.concatenate(cohort).reshape(-1, PROBES, model.centres.shape[0]),
+    )
+
+
+def _answers(
+    model: Model, estimator: Estimator, trial: Trial, dataset: Dataset, known: np.ndarray
+) -> Answers:
+    rows = dataset.features[model.features]
+    predicted, scores = ask(estimator, rows[trial.test])
+    answers = Answers(known, known[predicted], scores.astype(np.float32))
+    if trial.purpose != "held out":
+        return answers
+    targets = np.searchsorted(known, dataset.targets[trial.test])
+    disturbed = {}
+    for name, disturb in DISTURBANCES.items():
+        changed = disturb(dataset, trial.test).features[model.features]
+        disturbed[name] = rank_candidates(*ask(estimator, changed), targets)
+    top = ask(estimator, rows[trial.train])[1].astype(np.float32)
+    return Answers(known, answers.predicted, answers.scores, top, disturbed)

@@ -9,35 +9,47 @@ import json
 import numpy as np
 
 from keystroke_training.data import Dataset
-from keystroke_training.features import features
-from keystroke_training.models import Estimator, predict, score
+from keystroke_training.decisions import Statistic, confidence, fuse
+from keystroke_training.features import features, timing_features
+from keystroke_training.models import Estimator, Model, predict, score
 from keystroke_training.parity import borderline_rows
 
 TYPINGS = 50
 MAX_ROWS = 200
+DECISIONS = 6  # of each number of attempts
 MAX_SCORES = 22_000  # per model: keeps the file small when there are many classes
 MAX_TRAINING_LABELS = 2_000
 EPOCH_MS = 1_700_000_000_000.0
 
 
-def known_answers(dataset: Dataset, estimators: dict[str, Estimator], seed: int) -> dict:
+def known_answers(
+    dataset: Dataset,
+    models: list[Model],
+    estimators: dict[str, Estimator],
+    decisions: dict[str, dict],
+    seed: int,
+) -> dict:
     """Return the content of golden.json.
 
-    - `keystrokes`: typings with their features, float64, to be met bit by bit;
-    - `rows` and `models`: float32 feature rows with the label and scores that scikit-learn
-      or XGBoost (not the exported file) gives them;
+    - `keystrokes`: typings with their features, float64; the eight numbers are to be met bit by
+      bit, the others but for the last bit of a logarithm;
+    - `rows`, `timingRows` and `models`: float32 feature rows of either kind with the label and
+      scores that the estimators (not the exported files) give them;
+    - `decisions`: one or several timing rows with what is decided of them;
     - `training`: the labels of the data's own rows in file order, for whoever has the data.
     """
     random = np.random.default_rng(seed)
-    rows = made_up_rows(dataset.rows, len(dataset.classes), random)
-    wide = rows.astype(np.float64)
-    # An answer that rounding alone may turn is no known answer.
-    unsure = [borderline_rows(estimator, wide) for estimator in estimators.values()]
-    sure = ~np.any(unsure, axis=0)
-    # Models of very little data may be unsure of everything.
-    sure |= ~sure.any()
-    rows, wide = rows[sure], wide[sure]
-    training = dataset.rows[:MAX_TRAINING_LABELS].astype(np.float32).astype(np.float64)
+    rows = {
+        kind: _sure_rows(
+            made_up_rows(dataset.features[kind], len(dataset.classes), random, kind),
+            [estimators[model.name] for model in models if model.features == kind],
+        )
+        for kind in ("summary", "timings")
+    }
+    narrowed = {
+        kind: values[:MAX_TRAINING_LABELS].astype(np.float32).astype(np.float64)
+        for kind, values in dataset.features.items()
+    }
 
     def labels(estimator: Estimator, inputs: np.ndarray) -> list:
         return [dataset.classes[target] for target in predict(estimator, inputs)]
@@ -46,18 +58,74 @@ def known_answers(dataset: Dataset, estimators: dict[str, Estimator], seed: int)
         "keystrokes": [
             _typing(dataset.press.shape[1], number, random) for number in range(TYPINGS)
         ],
-        "rows": wide.tolist(),
+        "rows": rows["summary"].tolist(),
+        "timingRows": rows["timings"].tolist(),
         "models": {
-            name: {
-                "labels": labels(estimator, wide),
-                "scores": _shortest(score(estimator, wide).astype(np.float32)),
+            model.name: {
+                "labels": labels(estimators[model.name], rows[model.features]),
+                "scores": _shortest(
+                    score(estimators[model.name], rows[model.features]).astype(np.float32)
+                ),
             }
-            for name, estimator in estimators.items()
+            for model in models
         },
+        "decisions": [
+            {"model": name, **_decision(dataset, estimators[name], decision, attempts)}
+            for name, decision in decisions.items()
+            for attempts in _attempts(rows["timings"], decision)
+        ],
         "training": {
             "sha256": dataset.sha256,
-            "rows": len(training),
-            "labels": {name: labels(estimator, training) for name, estimator in estimators.items()},
+            "rows": len(narrowed["summary"]),
+            "labels": {
+                model.name: labels(estimators[model.name], narrowed[model.features])
+                for model in models
+            },
+        },
+    }
+
+
+def _sure_rows(rows: np.ndarray, estimators: list[Estimator]) -> np.ndarray:
+    """The rows, as float64, without those whose answer rounding alone may turn: that is no known
+    answer. Models of very little data may be unsure of everything; then all rows stay.
+    """
+    wide = rows.astype(np.float64)
+    unsure = [borderline_rows(estimator, wide) for estimator in estimators]
+    sure = ~np.any(unsure, axis=0) if unsure else np.ones(len(rows), bool)
+    return wide[sure | ~sure.any()]
+
+
+def _attempts(rows: np.ndarray, decision: dict) -> list[np.ndarray]:
+    """Rows in groups of every size that the model takes, a few of each."""
+    most = max(point["attempts"] for point in decision["verification"]["points"])
+    groups, start = [], 0
+    for size in range(1, most + 1):
+        for _ in range(DECISIONS):
+            if start + size > len(rows):
+                start = 0
+            groups.append(rows[start : start + size])
+            start += size
+    return [group for group in groups if len(group) > 0]
+
+
+def _decision(dataset: Dataset, estimator: Estimator, decision: dict, rows: np.ndarray) -> dict:
+    evidence = estimator.evidence(rows)
+    fused = fuse(evidence[np.newaxis], decision["correlation"])
+    best = int(fused[0].argmax())
+    claimed = len(rows) % len(dataset.classes)
+
+    def statistic(kind: str, user: int) -> float:
+        weights = decision[kind]
+        return float(Statistic(weights["own"], weights["cohort"]).of_all(fused)[0, user])
+
+    return {
+        "attempts": rows.tolist(),
+        "user": dataset.classes[best],
+        "confidence": float(confidence(fused)[0]),
+        "statistic": statistic("identification", best),
+        "claim": {
+            "user": dataset.classes[claimed],
+            "statistic": statistic("verification", claimed),
         },
     }
 
@@ -67,18 +135,21 @@ def golden_json(answers: dict) -> str:
     return json.dumps(answers, separators=(",", ":")) + "\n"
 
 
-def check_row(answers: dict, name: str, classes: list) -> dict:
+def check_row(answers: dict, model: Model, classes: list) -> dict:
     """Return the one known answer of a model that the service asks for before it starts."""
-    row, known = answers["rows"][0], answers["models"][name]
+    rows = answers["rows" if model.features == "summary" else "timingRows"]
+    row, known = rows[0], answers["models"][model.name]
     user = known["labels"][0]
     return {"row": row, "user": user, "score": known["scores"][0][classes.index(user)]}
 
 
-def made_up_rows(rows: np.ndarray, classes: int, random: np.random.Generator) -> np.ndarray:
-    """Draw float32 feature rows [n, 8] from the mean and covariance of `rows`.
+def made_up_rows(
+    rows: np.ndarray, classes: int, random: np.random.Generator, kind: str = "summary"
+) -> np.ndarray:
+    """Draw float32 feature rows [n, features] from the mean and covariance of `rows`.
 
-    One in four is drawn with twice the spread. Standard deviations and the mean hold time are
-    made positive, as the service demands of a summary. Values are whole 64ths, so that the last
+    One in four is drawn with twice the spread. In a summary, standard deviations and the mean
+    hold time are made positive, as the service demands. Values are whole 64ths, so that the last
     bits of the matrix product, which the CPU decides, do not show. A row that happens to
     equal one of `rows` is left out.
     """
@@ -88,8 +159,9 @@ def made_up_rows(rows: np.ndarray, classes: int, random: np.random.Generator) ->
     deviations = random.standard_normal((count, len(rows))) @ (rows - centre)
     deviations[::4] *= 2
     made = centre + deviations / np.sqrt(len(rows) - 1)
-    never_negative = [0, 1, 3, 5, 7]
-    made[:, never_negative] = np.abs(made[:, never_negative])
+    if kind == "summary":
+        never_negative = [0, 1, 3, 5, 7]
+        made[:, never_negative] = np.abs(made[:, never_negative])
     made = (np.round(made * 64) / 64).astype(np.float32)
     known = {row.tobytes() for row in rows.astype(np.float32)}
     return made[[row.tobytes() not in known for row in made]]
@@ -114,6 +186,7 @@ def _typing(keys: int, number: int, random: np.random.Generator) -> dict:
             for down, up in zip(press.tolist(), release.tolist(), strict=True)
         ],
         "features": features(press[np.newaxis], release[np.newaxis])[0].tolist(),
+        "timings": timing_features(press[np.newaxis], release[np.newaxis])[0].tolist(),
     }
 
 

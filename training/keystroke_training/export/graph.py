@@ -1,6 +1,6 @@
 """The ONNX frame that every exported model shares.
 
-A model takes `input`, float32 [batch, 8], and answers `label`, int64 or string [batch],
+A model takes `input`, float32 [batch, features], and answers `label`, int64 or string [batch],
 then `scores`, float32 [batch, classes]. Only the operator domains `''` and `ai.onnx.ml` are
 used, so that every build of ONNX Runtime can run it and the service can refuse the rest.
 """
@@ -73,17 +73,24 @@ class GraphBuilder:
         index = self.add("ArgMax", [value], "class_index", axis=1, keepdims=0)
         self.add("Gather", [names, index], LABEL)
 
-    def finish(self, name: str, classes: Classes, ml_opset: int = TREE_ENSEMBLE_OPSET) -> bytes:
+    def finish(
+        self,
+        name: str,
+        classes: Classes,
+        ml_opset: int = TREE_ENSEMBLE_OPSET,
+        width: int = len(FEATURE_ORDER),
+    ) -> bytes:
         """Close and check the graph and return the bytes of the ONNX file.
 
-        `ml_opset` is the version of ai.onnx.ml. Equal graphs give equal bytes. Raises an
-        exception of `onnx.checker` or `onnx.shape_inference` when the graph is not valid.
+        `ml_opset` is the version of ai.onnx.ml, `width` the number of features. Equal graphs
+        give equal bytes. Raises an exception of `onnx.checker` or `onnx.shape_inference` when
+        the graph is not valid.
         """
         label_type = TensorProto.INT64 if _are_integers(classes) else TensorProto.STRING
         graph = helper.make_graph(
             self._nodes,
             name,
-            [_value(INPUT, TensorProto.FLOAT, "batch", len(FEATURE_ORDER))],
+            [_value(INPUT, TensorProto.FLOAT, "batch", width)],
             [
                 _value(LABEL, label_type, "batch"),
                 _value(SCORES, TensorProto.FLOAT, "batch", len(classes)),
