@@ -4,6 +4,9 @@
 training="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 python="$training/.venv/bin/python"
 
+# The trainer runs on all cores by processes; threads below them would only get in the way.
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
 find_python() {
   local candidate
   for candidate in python3 python3.14 python3.13 python3.12 python3.11; do

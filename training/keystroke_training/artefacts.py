@@ -112,7 +112,7 @@ def manifest_json(dataset: Dataset, seed: int, models: list[dict], files: dict[s
             for path, content in sorted(files.items())
         },
     }
-    return _join_arrays(json.dumps(manifest, indent=2, ensure_ascii=False)) + "\n"
+    return _join_arrays(json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def publish(files: dict[str, bytes], out: Path) -> None:

@@ -2,11 +2,12 @@
 
 Decisions are set on strangers: users that the trial's models were not fitted on. A published
 threshold is set on all of them; what it is said to do is measured with thresholds set without
-the strangers, and known users, that it is measured on.
+the strangers that it is measured on.
 """
 
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, field, replace
+from decimal import ROUND_CEILING, Context
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -22,6 +23,7 @@ from keystroke_training.evaluate import (
     Enrolled,
     Trial,
     rank_candidates,
+    stranger_folds,
 )
 from keystroke_training.measures import (
     ErrorRates,
@@ -83,10 +85,9 @@ class _Scores:
         all other folds pass.
         """
         right, false = np.zeros(len(self.right), bool), np.zeros(len(self.false), bool)
-        folds = np.unique(self.false_folds)
-        for fold in folds:
-            others = self.false[self.false_folds != fold] if len(folds) > 1 else self.false
-            threshold = threshold_for(others, rate)
+        for fold in np.unique(np.concatenate([self.folds, self.false_folds])):
+            others = self.false[self.false_folds != fold]
+            threshold = threshold_for(others if len(others) > 0 else self.false, rate)
             of_fold, of_false = self.folds == fold, self.false_folds == fold
             right[of_fold] = self.right[of_fold] >= threshold
             false[of_false] = self.false[of_false] >= threshold
@@ -271,15 +272,14 @@ def _decide(
         points, measured, trade_offs[attempts] = _verification(_claimed(groups), attempts, seed)
         verification += points
         claims.append(measured)
-    users = len(dataset.classes)
-    known = (
-        f"{users - -(-users // 4)} or more of {users} users known, all others strangers, in turn"
-    )
-    evaluation["strangers"] = {"protocol": known, "attempts": strangers}
-    evaluation["verification"] = {
-        "protocol": f"{known}, who claim to be each of the known",
-        "attempts": claims,
-    }
+    parts = stranger_folds(len(dataset.classes)).max() + 1
+    if parts > 0:
+        protocol = f"one of {parts} parts of the users are strangers, in turn, the others known"
+        evaluation["strangers"] = {"protocol": protocol, "attempts": strangers}
+        protocol += "; strangers claim to be each of the known"
+    else:
+        protocol = "known users claim to be each other: there are too few for strangers"
+    evaluation["verification"] = {"protocol": protocol, "attempts": claims}
     enrolment = _enrolment(asked, correlation, seed)
     if enrolment is not None:
         evaluation["enrolment"] = enrolment
@@ -516,5 +516,6 @@ def _rounded(value: float) -> float:
     return round(float(value), 4)
 
 
-def _significant(value: float) -> float:
-    return float(f"{value:.6g}")
+def _significant(threshold: float) -> float:
+    """The threshold in six digits, and not a bit lower: it is just above a score."""
+    return float(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(threshold))

@@ -44,6 +44,15 @@ def learn_weights(
     return np.round(weights / STEP) * STEP
 
 
+def more_typings(targets: np.ndarray) -> float:
+    """Return by how much evidence should count for more than was learned from held-out rows:
+    models fitted on all of a user's typings know one more than those that held one out.
+
+    1 + 1 / (2 × typings) is what was right on the public data for 2 to 7 typings of a user.
+    """
+    return 1 + len(np.unique(targets)) / (2 * len(targets))
+
+
 def log_softmax(evidence: np.ndarray) -> np.ndarray:
     """Return the logarithm of the posterior [rows, users] of evidence [rows, users]."""
     shifted = evidence - evidence.max(axis=1, keepdims=True)

@@ -82,7 +82,8 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
     - "later": fit on the first typings of every user, ask about the last quarter;
     - "attempts": several repetitions in a row held out together, two or four;
     - "strangers": the same with a part of the users left out as well;
-    - "enrolment": users left out, and enrolled with a few typings.
+    - "enrolment": users left out, and enrolled with a few typings, of other sessions than those
+      that are asked about.
 
     All but the first are for models of raw timings, the last for templates.
     """
@@ -109,7 +110,9 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
                 strangers = stranger_of == fold
                 known, asked = ~out & ~strangers, out | strangers
                 trials.append(_trial("strangers", ours, known, asked, attempts, fold))
-    enough = np.bincount(dataset.targets)[dataset.targets] >= ENROLLED + PROBES
+    units = _units(dataset)
+    typings = [np.flatnonzero(dataset.targets == user) for user in range(len(dataset.classes))]
+    enough = np.array([len(_enrolments(units, own)) > 0 for own in typings])[dataset.targets]
     for fold in range(stranger_of.max() + 1):
         strangers = stranger_of == fold
         unknown = np.unique(dataset.targets[strangers & enough])
@@ -126,9 +129,7 @@ def stranger_folds(users: int) -> np.ndarray:
 
     Not by chance, but every fourth in class order: users are in no order that matters.
     """
-    return (
-        np.arange(users) % min(STRANGER_FOLDS, max(users - 1, 1)) if users > 2 else np.full(2, -1)
-    )
+    return np.arange(users) % STRANGER_FOLDS if users > 2 else np.full(2, -1)
 
 
 def run(trials: list[Trial], dataset: Dataset, seed: int) -> Iterator[tuple[Trial, dict]]:
@@ -184,9 +185,14 @@ def _trial(
     return Trial(purpose, names, np.flatnonzero(train), np.flatnonzero(test), *others)
 
 
+def _units(dataset: Dataset) -> np.ndarray:
+    """What is held out whole, [rows]: the session of its user, or the typing, that each row is."""
+    return dataset.sittings if dataset.has_sessions else dataset.repetitions
+
+
 def _last(dataset: Dataset) -> np.ndarray:
     """Mask of the last quarter of every user's typings, or sessions."""
-    units = dataset.sittings if dataset.has_sessions else dataset.repetitions
+    units = _units(dataset)
     most = np.zeros(len(dataset.classes), np.int64)
     np.maximum.at(most, dataset.targets, units + 1)
     counts = most[dataset.targets]
@@ -238,14 +244,13 @@ def _enrol(trial: Trial, dataset: Dataset) -> Enrolled:
     rows = dataset.features["timings"].astype(np.float32).astype(np.float64)
     _, targets = np.unique(dataset.targets[trial.train], return_inverse=True)
     model = Templates().fit(rows[trial.train], targets)
-    claimed, places = np.unique(dataset.targets[trial.test], return_inverse=True)
-    typings = [rows[trial.test][places == place] for place in range(len(claimed))]
+    claimed = np.unique(dataset.targets[trial.test])
+    users, units = dataset.targets[trial.test], _units(dataset)
+    choices = [_enrolments(units, trial.test[users == user]) for user in claimed]
     evidence, cohort = [], []
-    for choice in range(ENROLMENTS):
-        # Going round: the first ones, then from a quarter of the typings on, and so on.
-        turned = [np.roll(own, -(len(own) * choice // ENROLMENTS), axis=0) for own in typings]
-        probes = np.concatenate([own[ENROLLED : ENROLLED + PROBES] for own in turned])
-        evidence.append(model.evidence_for([own[:ENROLLED] for own in turned], probes))
+    for choice in zip(*choices, strict=True):
+        probes = rows[np.concatenate([tried for _, tried in choice])]
+        evidence.append(model.evidence_for([rows[own] for own, _ in choice], probes))
         cohort.append(model.evidence(probes))
     return Enrolled(
         np.tile(claimed, ENROLMENTS),
@@ -253,6 +258,22 @@ def _enrol(trial: Trial, dataset: Dataset) -> Enrolled:
         np.concatenate(evidence).reshape(-1, PROBES, len(claimed)),
         np.concatenate(cohort).reshape(-1, PROBES, model.centres.shape[0]),
     )
+
+
+def _enrolments(units: np.ndarray, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Choices, among a user's `rows` (indices), of ENROLLED typings in a row and of the PROBES
+    that come next in other `units` [all rows]; none if there are not enough.
+    """
+    choices = []
+    for choice in range(ENROLMENTS):
+        # Going round: the first ones, then from a quarter of the typings on, and so on.
+        turned = np.roll(rows, -(len(rows) * choice // ENROLMENTS))
+        enrolled = turned[:ENROLLED]
+        probes = turned[~np.isin(units[turned], units[enrolled])][:PROBES]
+        if len(probes) < PROBES:
+            return []
+        choices.append((enrolled, probes))
+    return choices
 
 
 def _answers(

@@ -115,8 +115,8 @@ def _decision(dataset: Dataset, estimator: Estimator, decision: dict, rows: np.n
     claimed = len(rows) % len(dataset.classes)
 
     def statistic(kind: str, user: int) -> float:
-        weights = decision[kind]
-        return float(Statistic(weights["own"], weights["cohort"]).of_all(fused)[0, user])
+        weights = {name: decision[kind][name] for name in ("own", "cohort", "temperature")}
+        return float(Statistic(**weights).of_all(fused)[0, user])
 
     return {
         "attempts": rows.tolist(),
@@ -132,7 +132,7 @@ def _decision(dataset: Dataset, estimator: Estimator, decision: dict, rows: np.n
 
 def golden_json(answers: dict) -> str:
     """Return the text of golden.json, which `known_answers` is the content of."""
-    return json.dumps(answers, separators=(",", ":")) + "\n"
+    return json.dumps(answers, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def check_row(answers: dict, model: Model, classes: list) -> dict:
@@ -164,7 +164,9 @@ def made_up_rows(
         made[:, never_negative] = np.abs(made[:, never_negative])
     made = (np.round(made * 64) / 64).astype(np.float32)
     known = {row.tobytes() for row in rows.astype(np.float32)}
-    return made[[row.tobytes() not in known for row in made]]
+    made = made[[row.tobytes() not in known for row in made]]
+    # Rows without any spread leave nothing: then one that is beside them.
+    return made if len(made) > 0 else rows.max(axis=0, keepdims=True).astype(np.float32) + 1
 
 
 def _typing(keys: int, number: int, random: np.random.Generator) -> dict:

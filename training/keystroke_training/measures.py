@@ -25,7 +25,7 @@ def resampled(
     measure: Callable[[np.ndarray], float], users: int, seed: int, resamples: int = 500
 ) -> Interval:
     """Return the 95 % percentile bootstrap interval of `measure(times)`, where times [users] is
-    how often each user was drawn.
+    how often each user was drawn. Draws that it has no number for (NaN) don't count.
     """
     random = np.random.default_rng(seed)
     drawn = random.integers(users, size=(resamples, users))
@@ -63,11 +63,10 @@ def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
 
 def threshold_for(false: np.ndarray, rate: float) -> float:
     """Return the least threshold that at most this share of `false` scores reaches: of
-    impostors for a FMR, of strangers for a FPIR.
+    impostors for a FMR, of strangers for a FPIR. There must be one, and `rate` be below 1.
     """
     ordered = np.sort(false)[::-1]
-    allowed = int(np.floor(rate * len(ordered)))
-    return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else -np.inf
+    return float(np.nextafter(ordered[int(rate * len(ordered))], np.inf))
 
 
 class ErrorRates:
@@ -82,34 +81,64 @@ class ErrorRates:
     ) -> None:
         self.genuine_order = np.argsort(genuine, kind="stable")
         self.impostor_order = np.argsort(impostor, kind="stable")
-        self.genuine_users = genuine_users[self.genuine_order]
-        self.impostor_users = impostor_users[self.impostor_order]
-        self.users = int(max(genuine_users.max(), impostor_users.max())) + 1
+        drawn, places = np.unique(
+            np.concatenate([genuine_users, impostor_users]), return_inverse=True
+        )
+        self.users = len(drawn)
+        self.genuine_users = places[: len(genuine)][self.genuine_order]
+        self.impostor_users = places[len(genuine) :][self.impostor_order]
         # FNMR changes at genuine scores only: FMR matters there, and just above.
-        self.thresholds = genuine[self.genuine_order]
-        self.below = np.searchsorted(impostor[self.impostor_order], self.thresholds)
+        thresholds, self.missed_at = np.unique(genuine[self.genuine_order], return_index=True)
+        self.refused_at, self.refused_above = (
+            np.searchsorted(impostor[self.impostor_order], thresholds, side)
+            for side in ("left", "right")
+        )
 
     def trade_off(self, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return FMR and FNMR [genuine + 1] at each genuine score as threshold, from the lowest,
-        and beyond the highest (0 and 1): the DET curve. `times` [users] counts users so often.
+        """Return FMR and FNMR [thresholds + 1] at each genuine score as threshold, from the
+        lowest, and beyond the highest (0 and 1): the DET curve. `times` [users] counts users so
+        often.
         """
-        times = np.ones(self.users) if times is None else times
-        missed = np.concatenate([[0.0], np.cumsum(times[self.genuine_users])])
-        refused = np.concatenate([[0.0], np.cumsum(times[self.impostor_users])])
-        fmr = 1 - refused[self.below] / refused[-1]
-        return np.concatenate([fmr, [0.0]]), missed / missed[-1]
+        return self._rates(*self._shares(times))
 
     def equal(self, times: np.ndarray | None = None) -> float:
-        """Return the equal error rate, where FMR and FNMR cross."""
-        fmr, fnmr = self.trade_off(times)
+        """Return the equal error rate, where FMR and FNMR cross; on the straight line where both
+        change at the same score. NaN where `times` leave out everyone genuine, or every impostor.
+        """
+        if times is not None and not (
+            times[self.genuine_users].any() and times[self.impostor_users].any()
+        ):
+            return np.nan
+        missed, refused = self._shares(times)
+        fmr, fnmr = self._rates(missed, refused)
         crossed = int(np.argmax(fnmr >= fmr))
-        return float((fmr[crossed] + fnmr[crossed]) / 2)
+        if crossed == 0:  # no impostor reaches any genuine score
+            return 0.0
+        just_above = 1 - refused[self.refused_above[crossed - 1]]
+        if just_above >= fnmr[crossed]:
+            return float(fnmr[crossed])
+        excess = fmr[crossed - 1] - fnmr[crossed - 1]
+        share = excess / (excess + fnmr[crossed] - just_above)
+        return float(fnmr[crossed - 1] + share * (fnmr[crossed] - fnmr[crossed - 1]))
 
     def equal_interval(self, seed: int, resamples: int = 200) -> Interval:
         """Return the 95 % percentile bootstrap interval of `equal`, resampling users."""
         return resampled(self.equal, self.users, seed, resamples)
 
+    def _rates(self, missed: np.ndarray, refused: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fmr, fnmr = 1 - refused[self.refused_at], missed[self.missed_at]
+        return np.append(fmr, 0.0), np.append(fnmr, 1.0)
+
+    def _shares(self, times: np.ndarray | None) -> list[np.ndarray]:
+        """Shares of the genuine scores, and of the impostors', that the k lowest are."""
+        times = np.ones(self.users) if times is None else times
+        counts = [
+            np.concatenate([[0.0], np.cumsum(times[users])])
+            for users in (self.genuine_users, self.impostor_users)
+        ]
+        return [lowest / lowest[-1] for lowest in counts]
+
 
 def _percentiles(values: np.ndarray) -> Interval:
-    low, high = np.percentile(values, [2.5, 97.5])
+    low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)

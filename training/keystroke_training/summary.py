@@ -279,7 +279,7 @@ def fit_correction(
 class Summary:
     """Recognises users by eight numbers of typings of `keys` keys.
 
-    `fit` sets `templates`, `correction` and `factor`. It needs two typings of every user.
+    `fit` sets `templates`, `correction` and `factor`.
     """
 
     def __init__(self, keys: int) -> None:
@@ -290,11 +290,14 @@ class Summary:
         expressed = express(np.asarray(rows, np.float64), self.keys)
         users = int(targets.max()) + 1
         self.templates, self.correction = _fit_scores(expressed, targets, users)
-        held_out = np.zeros((len(rows), users))
-        for out in _held_out(targets):
-            parts = _fit_scores(expressed[~out], targets[~out], users)
-            held_out[out] = _score(expressed[out], *parts)
-        self.factor = calibrating_factor(held_out, targets)
+        folds = _held_out(targets)
+        self.factor = 1.0
+        if len(folds) > 1:  # or nobody typed twice, and there is nothing to learn it from
+            held_out = np.zeros((len(rows), users))
+            for out in folds:
+                parts = _fit_scores(expressed[~out], targets[~out], users)
+                held_out[out] = _score(expressed[out], *parts)
+            self.factor = calibrating_factor(held_out, targets)
         return self
 
     def evidence(self, rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from keystroke_training.calibration import learn_weights
+from keystroke_training.calibration import learn_weights, more_typings
 from keystroke_training.features import timing_names
 
 DEGREES = 2.0  # of freedom of the Student-t density: hesitations are common
@@ -19,6 +19,9 @@ OWN_SHARE = 0.5  # how much of what is particular to one feature is
 SPREADS = 0.2, 4.0  # the least and the most of a user, in expected ones
 LEAST_SPREAD = 1e-3  # of a feature that nobody varies
 PRIOR_USERS = 5
+# Features of nearly the same weight share it: their logarithms are one, of a product, and
+# logarithms are half the work. More than three factors could leave the range of float32.
+TOGETHER = 3
 RIDGE = 0.1
 START = 0.15
 STEPS = 5  # towards a centre; what is left is below a hundredth of a spread
@@ -75,6 +78,7 @@ class Templates:
             scale = learn_weights(self.held_out_evidence[..., np.newaxis], held_out)[0]
             self.weights = scale * self.weights
             self.held_out_evidence *= scale
+        self.weights = more_typings(targets) * self.weights
         return self
 
     def evidence(self, rows: np.ndarray) -> np.ndarray:
@@ -188,11 +192,24 @@ def expansion(width: int) -> np.ndarray:
     return matrix
 
 
+def alike(weights: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of the features with a weight, by weight from the greatest on, in
+    groups of TOGETHER (the last may have fewer).
+    """
+    order = np.argsort(-weights, kind="stable")[: (weights > 0).sum()]
+    return [order[start : start + TOGETHER] for start in range(0, len(order), TOGETHER)]
+
+
 def _learn(densities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     # Users with one typing each teach nothing: all features count alike.
     if len(targets) == 0:
         return np.full(densities.shape[2], START)
-    return learn_weights(densities, targets, RIDGE, START)
+    weights = learn_weights(densities, targets, RIDGE, START)
+    if not weights.any():  # users whom nothing tells apart
+        return np.full_like(weights, START)
+    for group in alike(weights):
+        weights[group] = weights[group].mean()
+    return weights
 
 
 def _deviation(values: np.ndarray, location: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
-from keystroke_training.calibration import learn_weights
+from keystroke_training.calibration import learn_weights, more_typings
 
 TREES = 250
 MIN_SPLIT = 3  # two rows are left together: half the nodes of a tree would split pairs
@@ -46,6 +46,7 @@ class Trees:
             held_out = targets[self.held_out_rows]
             self.exponent = learn_weights(logarithms[..., np.newaxis], held_out)[0]
         self.held_out_evidence = self.exponent * logarithms
+        self.exponent *= more_typings(targets)
         return self
 
     def evidence(self, rows: np.ndarray) -> np.ndarray:
