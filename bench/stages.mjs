@@ -8,7 +8,9 @@ import { parseArgs } from 'node:util'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { pino } from 'pino'
 import { bestFirst } from '../dist/inference/candidates.js'
-import { featureRow } from '../dist/keystroke/features.js'
+import { posterior, statistic } from '../dist/inference/decision.js'
+import { summaryRow, timingsRow } from '../dist/keystroke/features.js'
+import { timesOf } from '../dist/keystroke/times.js'
 import { AJV } from '../dist/plugins/compilers.js'
 import { Recognition } from '../dist/schemas/recognition.js'
 import { SampleBody } from '../dist/schemas/sample.js'
@@ -18,12 +20,14 @@ import { saturate } from './lib/load.mjs'
 import { machine } from './lib/machine.mjs'
 import { table } from './lib/report.mjs'
 import { moveToClientCore, node, startServer, stopAll } from './lib/server.mjs'
-import { keystrokes, predictions, summaries } from './lib/typings.mjs'
+import { keystrokes, predictions, summaries, timingRows } from './lib/typings.mjs'
 
-const MODELS = ['svm', 'rf', 'xgb']
+const OF_SUMMARIES = ['svm', 'rf', 'xgb', 'summary']
+const OF_KEYSTROKES = ['templates', 'trees']
 const BATCHES = [1, 8, 32]
 const KEYS = 13
 const CLASSES = 110
+const COMPARISON = { own: 1, cohort: 0.8, temperature: 2 }
 const REPEATS = 60
 const ROUND_MS = 3
 const PROFILED = 'rf'
@@ -50,8 +54,9 @@ const texts = {
   raw: keystrokes.map((body) => JSON.stringify(body)),
 }
 const bodies = { summary: summaries, raw: keystrokes }
-const rows = summaries.map((body) => featureRow(body, KEYS))
+const rows = summaries.map((body) => summaryRow(body, KEYS))
 const scores = Float32Array.from({ length: CLASSES }, (_, i) => ((i * 37) % CLASSES) / CLASSES)
+const evidence = Array.from(scores, (score) => 20 * score)
 const answer = { user: 84, model: 'rf', version: '000000000000' }
 const candidates = bestFirst(scores, 3, 5).map((user) => ({
   user,
@@ -63,7 +68,9 @@ const safely = { protoAction: 'error', constructorAction: 'error' }
 const stages = [
   ['parse the JSON', ...both((kind) => (i) => parse(texts[kind][i], null, safely))],
   ['validate', ...both((kind) => (i) => validate(bodies[kind][i]))],
-  ['features', ...both((kind) => (i) => featureRow(bodies[kind][i], KEYS))],
+  ['features', ...both((kind) => (i) => summaryRow(bodies[kind][i], KEYS))],
+  ['features of a model of raw keystrokes', '', alone(timings)],
+  ['confidence and statistic of one of 110 users', '', alone(decide)],
   ['best five of 110 scores, where asked', ...twice(() => bestFirst(scores, 3, 5))],
   ['serialise the answer', ...twice(() => serialise(answer))],
   ['the same with five candidates', ...twice(() => serialise({ ...answer, candidates }))],
@@ -71,16 +78,21 @@ const stages = [
 ]
 
 const runs = []
-for (const model of MODELS) {
+for (const model of [...OF_SUMMARIES, ...OF_KEYSTROKES]) {
+  const raw = OF_KEYSTROKES.includes(model)
   const bytes = readFileSync(new URL(`../models/${model}.onnx`, import.meta.url))
   const session = await InferenceSession.create(bytes, {
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
   })
-  for (const outputs of [['label'], ['label', 'scores']]) {
+  for (const outputs of raw ? [['scores']] : [['label'], ['label', 'scores']]) {
     const cells = []
-    for (const size of BATCHES) cells.push((await fastest((i) => run(session, size, i, outputs))) / size)
+    for (const size of BATCHES) {
+      const of = raw ? timingRows : rows
+      const run = (i) => session.run({ input: tensor(size, i * size, of) }, outputs)
+      cells.push((await fastest(run)) / size)
+    }
     runs.push([`${model}, ${outputs.join(' and ')}`, ...cells.map(microseconds)])
   }
   await session.release()
@@ -93,7 +105,8 @@ const service = await startServer(node('service'))
 const whole = []
 for (const [name, server, load] of [
   ['empty route', constant, predictions('constant', { check: false })],
-  ...MODELS.map((model) => [model, service, predictions(model)]),
+  ...OF_SUMMARIES.map((model) => [model, service, predictions(model)]),
+  ...[...OF_KEYSTROKES, 'best'].map((model) => [model, service, predictions(model, { bodies: keystrokes })]),
 ]) {
   const settings = { connections: 32, warmUp: 1, seconds: 3 }
   await saturate({ ...load, port: server.port }, settings)
@@ -151,14 +164,20 @@ if (options.write) {
 }
 await Promise.all([constant.stop(), service.stop()])
 
-function tensor(size, i) {
-  const data = new Float32Array(size * 8)
-  for (let place = 0; place < size; place++) data.set(rows[(i + place) % rows.length], place * 8)
-  return new Tensor('float32', data, [size, 8])
+function tensor(size, i, of = rows) {
+  const width = of[0].length
+  const data = new Float32Array(size * width)
+  for (let place = 0; place < size; place++) data.set(of[(i + place) % of.length], place * width)
+  return new Tensor('float32', data, [size, width])
 }
 
-function run(session, size, i, outputs) {
-  return session.run({ input: tensor(size, i * size) }, outputs)
+function timings(i) {
+  return timingsRow(timesOf(keystrokes[i % keystrokes.length].keystrokes, KEYS))
+}
+
+function decide(i) {
+  const user = i % CLASSES
+  return posterior(evidence, user) + statistic(evidence, user, COMPARISON)
 }
 
 function both(stage) {
@@ -169,8 +188,12 @@ function both(stage) {
 }
 
 function twice(work) {
-  const found = microseconds(fastestNow(work))
+  const found = alone(work)
   return [found, found]
+}
+
+function alone(work) {
+  return microseconds(fastestNow(work))
 }
 
 /** µs of one call, in the fastest round. */

@@ -4,7 +4,7 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { barChart } from './lib/bars.mjs'
-import { checks, report } from './lib/goals.mjs'
+import { checks, report, sessionGoals } from './lib/goals.mjs'
 import { saturate, steady } from './lib/load.mjs'
 import { count, positive } from './lib/options.mjs'
 import {
@@ -16,10 +16,13 @@ import {
   startServer,
   stopAll,
 } from './lib/server.mjs'
+import { askSessions } from './lib/sessions.mjs'
 import { median, percentile } from './lib/statistics.mjs'
 import { keystrokes, predictions, summaries } from './lib/typings.mjs'
 
 const MODELS = ['svm', 'rf', 'xgb']
+const OF_SUMMARIES = [...MODELS, 'summary']
+const OF_KEYSTROKES = ['templates', 'trees', 'best']
 const CONNECTIONS = 32
 const SHARE_OF_SATURATION = 0.7
 const WARM_UP_S = 0.15
@@ -39,6 +42,7 @@ const rounds = count(options, 'rounds')
 const seconds = positive(options, 'seconds')
 
 moveToClientCore()
+const sessions = await askSessions('best')
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 process.once('exit', stopAll)
 
@@ -55,11 +59,15 @@ const loads = {
   constant: { server: constant, ...predictions('constant', nobody) },
   'constant raw': { server: constant, ...predictions('constant', { bodies: keystrokes }) },
 }
-for (const model of MODELS) {
+for (const model of OF_SUMMARIES) {
   loads[model] = { server: service, ...predictions(model) }
   loads[`${model} top`] = { server: service, ...predictions(model, { query: '?top=5' }) }
   loads[`${model} raw`] = { server: service, ...predictions(model, { bodies: keystrokes }) }
   loads[`${model} same`] = { server: service, ...predictions(model, { bodies: summaries.slice(0, 1) }) }
+}
+for (const model of OF_KEYSTROKES) {
+  loads[model] = { server: service, ...predictions(model, { bodies: keystrokes }) }
+  loads[`${model} top`] = { server: service, ...predictions(model, { bodies: keystrokes, query: '?top=5' }) }
 }
 
 const saturated = await alternate(loads, (load) => measured(load, CONNECTIONS))
@@ -69,11 +77,14 @@ if (options.check) {
   for (const { passed, line } of found) console.log(`${passed ? 'ok' : 'not ok'} ${line}`)
   const passed = found.filter((one) => one.passed).length
   console.log(`${passed} passed, ${found.length - passed} failed`)
+  for (const cells of sessionGoals(sessions)) console.log(cells.join(', '))
   process.exit(passed < found.length ? 1 : 0)
 }
 
 const busy = service.rss()
-const single = await alternate(pick(['bare', 'constant', ...MODELS]), (load) => measured(load, 1))
+const single = await alternate(pick(['bare', 'constant', ...OF_SUMMARIES, ...OF_KEYSTROKES]), (load) =>
+  measured(load, 1),
+)
 const tails = {}
 for (const model of MODELS) {
   const rate = SHARE_OF_SATURATION * median(saturated[model].map((run) => run.rate))
@@ -96,7 +107,8 @@ for (const { server } of Object.values(workers)) await server.stop()
 
 const invocations = await runScript('handler', INVOCATIONS, ...MODELS)
 
-const results = { saturated, single, tails, scaled, invocations, memory: { rest, busy }, rounds, seconds }
+const memory = { rest, busy }
+const results = { saturated, single, tails, scaled, invocations, sessions, memory, rounds, seconds }
 const text = report(results, process.argv.slice(2))
 console.log(text)
 if (options.write) {

@@ -16,6 +16,7 @@ import { health } from './routes/health.js'
 import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
 import { root } from './routes/root.js'
+import { verify } from './routes/verify.js'
 import { shared } from './schemas/shared.js'
 
 const BODY_LIMIT = 64 * 1024
@@ -90,16 +91,20 @@ function routes({ version, basePath, maxCandidates }: Config) {
       api.register(root, { version, basePath })
       api.register(models, { basePath })
       api.register(predict, { maxCandidates })
+      api.register(verify)
     })
   }
 }
+
+/** Whole numbers, and decimals that are none: neither signs, exponents, leading zeros nor `2.0`. */
+const PLAIN_NUMBER = /^(0|[1-9]\d{0,14})(\.\d{0,9}[1-9]\d{0,9})?$/
 
 /** Query values are numbers where they are written as one, in the one plain way; everything else is text. */
 function parseQuery(query: string): Record<string, unknown> {
   const values: Record<string, unknown> = parse(query)
   for (const name in values) {
     const value = values[name]
-    if (typeof value === 'string' && /^(0|[1-9]\d{0,14})$/.test(value)) values[name] = Number(value)
+    if (typeof value === 'string' && PLAIN_NUMBER.test(value)) values[name] = Number(value)
   }
   return values
 }

@@ -15,8 +15,10 @@ export interface Config {
   models: string[]
   /** The largest `?top=`; 0 turns candidates off. */
   maxCandidates: number
-  /** The models whose candidates are answered without scores. */
+  /** The models whose candidates are answered without scores, beside those that the manifest says. */
   hideScores: string[]
+  /** The models whose candidates are answered with scores, whatever the manifest says. */
+  showScores: string[]
   /** A path prefix that a proxy leaves on the requests; '' for none. */
   basePath: string
   /** The name under which Lambda runs this; '' elsewhere. */
@@ -33,7 +35,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return {
+  const config: Config = {
     port: whole('PORT', 65535, 3000),
     host: text('HOST', '127.0.0.1', /./, 'an address'),
     workers: whole('WORKERS', 64, 1, 1),
@@ -42,10 +44,14 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     models: list('MODELS'),
     maxCandidates: whole('MAX_CANDIDATES', 1000, 5),
     hideScores: list('HIDE_SCORES'),
+    showScores: list('SHOW_SCORES'),
     basePath: text('BASE_PATH', '', /^(\/[A-Za-z0-9._~-]+)*$/, 'a path such as /api/v1'),
     functionName: env.AWS_LAMBDA_FUNCTION_NAME ?? '',
     version,
   }
+  const both = config.hideScores.find((name) => config.showScores.includes(name))
+  if (both !== undefined) throw coded('KSR_CONFIG', [`HIDE_SCORES and SHOW_SCORES both name "${both}"`])
+  return config
 
   function text(name: string, fallback: string, form: RegExp, described: string): string {
     const value = env[name] ?? fallback

@@ -7,9 +7,11 @@ import { loadConfig } from './config.js'
 import { coded } from './errors.js'
 import { eventUrl } from './path.js'
 import { GatewayEvent } from './schemas/event.js'
-import { NamedSummary, NamedTyping } from './schemas/sample.js'
+import { NamedAttempts, NamedSummary, NamedTyping } from './schemas/sample.js'
 
-const PREDICTION_FIELDS = Object.keys({ ...NamedSummary.properties, ...NamedTyping.properties })
+const PREDICTION_FIELDS = [NamedSummary, NamedTyping, NamedAttempts].flatMap(({ properties }) =>
+  Object.keys(properties),
+)
 
 const NO_QUERY = { queryStringParameters: null, multiValueQueryStringParameters: null }
 

@@ -5,36 +5,39 @@ import { loadConfig } from './config.js'
 // Prints openapi.yaml: the routes as they describe themselves, and beside each example of a request the answer
 // that the service gives to it.
 
+const JSON_TYPE = 'application/json'
+
 interface Content {
-  examples?: Record<string, { value: unknown }>
+  examples?: Record<string, { summary?: string; value: unknown }>
 }
 interface Operation {
-  requestBody?: { content: Record<string, Content> }
   responses: Record<string, { content: Record<string, Content> }>
 }
+interface Post extends Operation {
+  requestBody: { content: { [JSON_TYPE]: Required<Content> } }
+}
 
-const JSON_TYPE = 'application/json'
+/** Which model answers an example where its path has a place for one; `rf` describes itself. */
+const EXAMPLE_MODELS: Record<string, string> = { keystrokes: 'best', attempts: 'best' }
 const EXAMPLE_MODEL = 'rf'
 const READ = ['/', '/models', '/models/{model}']
 
 const app = buildApp(loadConfig({ LOG_LEVEL: 'silent' }))
 const document = (await app.inject('/docs/json')).json()
-const paths = document.paths as Record<string, { get?: Operation; post?: Operation }>
+const paths = document.paths as Record<string, { get?: Operation; post?: Post }>
 
 for (const [path, { get, post }] of Object.entries(paths)) {
-  const url = path.replace('{model}', EXAMPLE_MODEL)
+  const url = (example = '') => path.replace('{model}', EXAMPLE_MODELS[example] ?? EXAMPLE_MODEL)
   if (get !== undefined && READ.includes(path)) {
-    answered(get).examples = { example1: { value: (await app.inject(url)).json() } }
+    answered(get).examples = { example1: { value: (await app.inject(url())).json() } }
   }
-  const requests = post?.requestBody?.content[JSON_TYPE]?.examples ?? {}
+  if (post === undefined) continue
   const answers: [string, { value: unknown }][] = []
-  for (const [name, { value }] of Object.entries(requests)) {
-    answers.push([
-      name,
-      { value: (await app.inject({ method: 'POST', url, payload: value as object })).json() },
-    ])
+  for (const [name, { value }] of Object.entries(post.requestBody.content[JSON_TYPE].examples)) {
+    const answer = await app.inject({ method: 'POST', url: url(name), payload: value as object })
+    answers.push([name, { value: answer.json() }])
   }
-  if (post !== undefined) answered(post).examples = Object.fromEntries(answers)
+  answered(post).examples = Object.fromEntries(answers)
 }
 
 process.stdout.write(stringify(document, { aliasDuplicateObjects: false }))

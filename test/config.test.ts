@@ -14,6 +14,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     models: [],
     maxCandidates: 5,
     hideScores: [],
+    showScores: [],
     basePath: '',
     functionName: '',
     version,
@@ -29,7 +30,8 @@ t.test('every setting is read', async (t) => {
     MODEL_DIR: '/models',
     MODELS: 'svm,rf',
     MAX_CANDIDATES: '0',
-    HIDE_SCORES: 'rf',
+    HIDE_SCORES: 'rf,trees',
+    SHOW_SCORES: 'best',
     BASE_PATH: '/api/v1',
     AWS_LAMBDA_FUNCTION_NAME: 'recognition',
     SOMETHING_ELSE: 'is not ours',
@@ -42,7 +44,8 @@ t.test('every setting is read', async (t) => {
     modelDir: '/models',
     models: ['svm', 'rf'],
     maxCandidates: 0,
-    hideScores: ['rf'],
+    hideScores: ['rf', 'trees'],
+    showScores: ['best'],
     basePath: '/api/v1',
     functionName: 'recognition',
   })
@@ -66,6 +69,7 @@ t.test('a value that a setting can not have stops the start and is named', async
     ['MAX_CANDIDATES', '2.5'],
     ['MAX_CANDIDATES', '1001'],
     ['HIDE_SCORES', 'rf, svm'],
+    ['SHOW_SCORES', ','],
     ['BASE_PATH', 'api'],
     ['BASE_PATH', '/api/'],
   ] as const) {
@@ -75,4 +79,11 @@ t.test('a value that a setting can not have stops the start and is named', async
       `${name}=${value}`,
     )
   }
+})
+
+t.test('scores that are both hidden and shown stop the start', async (t) => {
+  t.throws(() => loadConfig({ HIDE_SCORES: 'svm,rf', SHOW_SCORES: 'rf' }), {
+    code: 'KSR_CONFIG',
+    message: 'The environment is not right: HIDE_SCORES and SHOW_SCORES both name "rf".',
+  })
 })

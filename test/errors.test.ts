@@ -8,6 +8,7 @@ const CALLERS = [
   'KSR_INVALID_URL',
   'KSR_BAD_REQUEST',
   'KSR_MODEL_NOT_FOUND',
+  'KSR_USER_NOT_FOUND',
   'KSR_ROUTE_NOT_FOUND',
   'KSR_METHOD_NOT_ALLOWED',
   'KSR_NOT_ACCEPTABLE',
@@ -18,6 +19,11 @@ const CALLERS = [
   'KSR_KEYSTROKE_COUNT',
   'KSR_RELEASE_BEFORE_PRESS',
   'KSR_PRESS_ORDER',
+  'KSR_NEEDS_KEYSTROKES',
+  'KSR_ATTEMPTS_NOT_FUSED',
+  'KSR_TOO_MANY_ATTEMPTS',
+  'KSR_NO_OPERATING_POINT',
+  'KSR_NO_VERIFICATION',
   'KSR_HEADERS_TOO_LARGE',
   'KSR_INTERNAL',
 ]
@@ -40,7 +46,7 @@ t.test(
 t.test(
   'an error has its status, its message with the arguments in it, and the field it is about',
   async (t) => {
-    const error = coded('KSR_PRESS_ORDER', [4], { at: '/keystrokes/4/press' })
+    const error = coded('KSR_PRESS_ORDER', [4, ''], { at: '/keystrokes/4/press' })
     const message = 'Keystroke 4 is pressed before the one in front of it: send them in press order.'
     t.equal(error.message, message)
     t.match(error, {

@@ -6,7 +6,7 @@ import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
 import { bodyOf, EVENTS, type Event, withBody, withMethod } from './fixtures/events.js'
-import { copyModels } from './fixtures/models.js'
+import { copyModels, readGolden } from './fixtures/models.js'
 
 process.env.AWS_LAMBDA_FUNCTION_NAME = 'keystroke_based_user_recognition'
 process.env.LOG_LEVEL = 'silent'
@@ -14,6 +14,7 @@ const LAMBDA = fileURLToPath(new URL('../src/lambda.ts', import.meta.url))
 const { handler } = await import('../src/lambda.js')
 
 const ID = '8476a536-e9f4-11e8-9739-2dfe598c3fcd'
+const KEYSTROKES = readGolden().keystrokes[0]?.keystrokes
 const HTTP = sent('http-v2-console-trigger')
 
 interface Answer {
@@ -142,6 +143,9 @@ t.test('a prediction body that the function is invoked with is answered as POST 
     [SUMMARY, 400],
     [{ keystrokes: [] }, 400],
     [{ Model: 'RF', keystrokes: [] }, 422],
+    [{ Model: 'Best', attempts: [{ keystrokes: KEYSTROKES }, { keystrokes: KEYSTROKES }] }, 200],
+    [{ attempts: [] }, 400],
+    [{ Model: 'Best', attempts: [{ keystrokes: [] }] }, 422],
     [{ Model: 'RF', ...SUMMARY, more: 1 }, 400],
     [JSON.parse(`{"Model": "RF", "__proto__": {}}`), 400],
     [{ Model: ' '.repeat(6 * 1024 * 1024) }, 413],

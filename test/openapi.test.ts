@@ -32,6 +32,7 @@ t.test('every route of the service is documented, and nothing else', async (t) =
     '/models/{model}',
     '/predict',
     '/predict/{model}',
+    '/verify/{model}',
   ]
   t.same(Object.keys(document.paths).sort(), documented)
 })
@@ -45,9 +46,10 @@ t.test('every example of a request gets exactly the documented answer', async (t
     for (const [name, { value }] of Object.entries(examples)) {
       const answer = await app.inject({
         method: 'POST',
-        url: path.replace('{model}', 'rf'),
+        url: path.replace('{model}', name === 'summary' ? 'rf' : 'best'),
         payload: value as object,
       })
+      t.equal(answer.statusCode, 200)
       t.same(
         answer.json(),
         post.responses['200'].content['application/json'].examples[name]?.value,
@@ -56,7 +58,7 @@ t.test('every example of a request gets exactly the documented answer', async (t
       checked++
     }
   }
-  t.equal(checked, 6)
+  t.equal(checked, 11)
 })
 
 interface Examples {

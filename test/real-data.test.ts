@@ -9,7 +9,7 @@ const skip = path === undefined && 'KEYSTROKE_DATA does not name the data set th
 const { training } = readGolden()
 
 t.test(
-  'every row of the data set gets the label that Python gives, as summary and as keystrokes',
+  'every row of the data set gets the label that Python gives, as keystrokes and, where that is enough, as summary',
   { skip },
   async (t) => {
     const file = readFileSync(path as string)
@@ -17,10 +17,12 @@ t.test(
     const rows = file.toString('utf8').trimEnd().split('\n').slice(1).map(toKeystrokes)
     t.equal(rows.length, training.rows)
     const app = build(t)
+    await app.ready()
     for (const [model, labels] of Object.entries(training.labels)) {
       const ask = async (body: object) =>
         (await app.inject({ method: 'POST', url: `/predict/${model}`, payload: body })).json().user
       t.same(await Promise.all(rows.map((keystrokes) => ask({ keystrokes }))), labels, `${model}, keystrokes`)
+      if (app.models.card(model).accepts.includes('attempts')) continue
       t.same(
         await Promise.all(rows.map((keystrokes) => ask(summaryOf(keystrokes)))),
         labels,

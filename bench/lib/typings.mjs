@@ -4,13 +4,14 @@ import { post } from './load.mjs'
 
 const golden = JSON.parse(readFileSync(new URL('../../models/golden.json', import.meta.url), 'utf8'))
 
-/** Bodies of eight numbers, and of raw keystrokes. */
+/** Bodies of eight numbers, and of raw keystrokes; and the rows of the latter's models. */
 export const summaries = golden.rows.map(toSummary)
 export const keystrokes = golden.keystrokes.map(({ keystrokes }) => ({ keystrokes }))
+export const timingRows = golden.timingRows.map((row) => Float32Array.from(row))
 
 /**
  * What `load.mjs` sends to the service.
- * @param check also holds each answer against the one of training
+ * @param check also holds each answer to a summary against the one of training
  */
 export function predictions(model, { bodies = summaries, query = '', check = true } = {}) {
   const labels = bodies === summaries && check ? golden.models[model]?.labels : undefined

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import xgboost
 from keystroke_training.features import features
-from keystroke_training.models import REFERENCES, Reference
+from keystroke_training.models import REFERENCES, Model
 from onnx import helper
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -80,9 +80,9 @@ def _typings(users: int, repetitions: int, seed: int) -> tuple[np.ndarray, np.nd
     return features(press, press + hold), targets
 
 
-def _fitted(reference: Reference, users: int) -> bytes:
+def _fitted(reference: Model, users: int) -> bytes:
     rows, targets = _typings(users, TYPINGS, SEED)
-    estimator = reference.fit(rows, targets, SEED)
+    estimator = reference.fit(rows, targets, SEED, KEYS)
     return reference.export(estimator, _classes(users))
 
 
@@ -234,7 +234,9 @@ def _boosted_sample(users: int, sampled: int) -> dict:
         shares = powers / sums[:, np.newaxis]
         return shares - is_own, np.maximum(2 * shares * (1 - shares), 1e-16)
 
-    parameters = REFERENCE["xgb"].parameters(rows, SEED)
+    reference = REFERENCE["xgb"]
+    parameters = reference.parameters(reference.make(rows, SEED, KEYS))
+    del parameters["estimator"]
     rounds = parameters.pop("n_estimators")
     parameters |= {"num_class": sampled, "disable_default_eval_metric": 1}
     booster = xgboost.train(parameters, xgboost.DMatrix(rows), rounds, obj=gradients)

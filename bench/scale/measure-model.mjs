@@ -11,7 +11,7 @@ process.env.ORT_DISABLE_TELEMETRY = '1'
 const { InferenceSession, Tensor } = await import('onnxruntime-node')
 
 const FEATURES = 8
-// As in src/inference/classifier.ts.
+// As in src/inference/session.ts.
 const SESSION_OPTIONS = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,

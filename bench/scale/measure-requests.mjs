@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { buildApp } from '../../dist/app.js'
 import { loadConfig } from '../../dist/config.js'
 import { bestFirst } from '../../dist/inference/candidates.js'
-import { featureRow } from '../../dist/keystroke/features.js'
+import { featureOrder, summaryRow } from '../../dist/keystroke/features.js'
 import { preferPrecompiled } from '../../dist/plugins/compilers.js'
 
 const MODEL = 'rf'
@@ -55,7 +55,7 @@ async function request(name, count, body) {
     bytes: text.length,
     parse: micros(() => parse(text, refusing)),
     validate: micros(() => validate(parsed)),
-    features: micros(() => featureRow(parsed, count)),
+    features: micros(() => summaryRow(parsed, count)),
     whole: await microsOfEach(() => app.inject(query)),
   }
   await app.close()
@@ -69,9 +69,10 @@ async function service(count) {
   await mkdir(modelDir, { recursive: true })
   const entries = manifest.models.filter(({ name }) => name === MODEL)
   for (const { file } of entries) await symlink(join(shipped, file), join(modelDir, file))
+  const features = { ...manifest.features, timings: featureOrder('timings', count) }
   await writeFile(
     join(modelDir, 'manifest.json'),
-    JSON.stringify({ ...manifest, keys: count, models: entries }),
+    JSON.stringify({ ...manifest, keys: count, features, models: entries }),
   )
   let validate
   const compilers = preferPrecompiled()

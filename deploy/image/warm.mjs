@@ -19,14 +19,19 @@ async function ask(expected, httpMethod, path, sent, queryStringParameters) {
 }
 
 const times = { Mean: 100, STD: 10 }
-const sample = { HT: times, PPT: times, RRT: times, RPT: times }
+const summary = { HT: times, PPT: times, RRT: times, RPT: times }
 await ask(200, 'GET', '/')
 await ask(200, 'GET', '/health')
 for (const { name, href } of (await ask(200, 'GET', '/models')).models) {
-  await ask(200, 'GET', href)
-  await ask(200, 'POST', `/predict/${name}`, sample)
-  await ask(200, 'POST', `/predict/${name}`, sample, { top: '5' })
-  await ask(200, 'POST', '/predict', { Model: name, ...sample })
+  const { accepts, keys } = await ask(200, 'GET', href)
+  const keystrokes = Array.from({ length: keys }, (_, i) => ({ press: 150 * i, release: 150 * i + 90 }))
+  const bodies = { summary, keystrokes: { keystrokes }, attempts: { attempts: [{ keystrokes }] } }
+  for (const body of accepts.map((kind) => bodies[kind])) {
+    const { user } = await ask(200, 'POST', `/predict/${name}`, body)
+    await ask(200, 'POST', `/predict/${name}`, body, { top: '5' })
+    await ask(200, 'POST', '/predict', { Model: name, ...body })
+    if (accepts.includes('attempts')) await ask(200, 'POST', `/verify/${name}`, { user, ...body })
+  }
   await ask(400, 'POST', `/predict/${name}`, {})
 }
 keepCode()

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
-import type { FeatureRow } from '../keystroke/features.js'
+import type { FeatureRow } from '../keystroke/times.js'
 
 /** Publishes a `BatchMessage` for each batch that was run. */
 export const BATCH_CHANNEL = 'keystroke-recognition.batch'

@@ -7,7 +7,7 @@
  * @param count how many to return; fewer classes give fewer
  * @returns class indices, best first
  */
-export function bestFirst(scores: Float32Array, label: number, count: number): number[] {
+export function bestFirst(scores: ArrayLike<number>, label: number, count: number): number[] {
   const best = [label]
   for (let index = 0; index < scores.length; index++) {
     const score = scores[index] as number
@@ -21,6 +21,11 @@ export function bestFirst(scores: Float32Array, label: number, count: number): n
   return best
 }
 
-function at(scores: Float32Array, best: readonly number[], place: number): number {
+/** A float32 has no more than about seven digits that mean anything: 0.42, not 0.41999998688697815. */
+export function sixDecimals(score: number): number {
+  return Math.round(score * 1e6) / 1e6
+}
+
+function at(scores: ArrayLike<number>, best: readonly number[], place: number): number {
   return scores[best[place] as number] as number
 }

@@ -4,44 +4,87 @@ import { join } from 'node:path'
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { coded } from '../errors.js'
-import { FEATURE_ORDER } from '../keystroke/features.js'
-import { modelEntry } from '../schemas/model.js'
+import { featureOrder } from '../keystroke/features.js'
+import { Decision, Member, modelEntry, Ranges, Tensor } from '../schemas/model.js'
+import { DEFAULT_FMR, DEFAULT_FPIR } from '../schemas/recognition.js'
+
+const FORMAT = 2
 
 const UserId = Type.Union([Type.Integer(), Type.String()])
 
-const ManifestEntry = Type.Object({
+const common = {
   ...modelEntry,
-  file: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' }),
   check: Type.Object(
     { row: Type.Array(Type.Number()), user: UserId, score: Type.Number() },
     { description: 'One row with the answer that training had for it.' },
   ),
+}
+const file = {
+  file: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' }),
+  input: Tensor,
+  outputs: Type.Array(Tensor),
+}
+const absent = Type.Optional(Type.Never())
+
+const SummaryEntry = Type.Object({
+  ...common,
+  ...file,
+  features: Type.Literal('summary'),
+  decision: absent,
 })
-export type ManifestEntry = Static<typeof ManifestEntry>
+const TimingsEntry = Type.Object({
+  ...common,
+  ...file,
+  features: Type.Literal('timings'),
+  decision: Decision,
+})
+const ComposedEntry = Type.Object({
+  ...common,
+  features: Type.Literal('timings'),
+  decision: Decision,
+  members: Type.Array(Member, { minItems: 1 }),
+  file: absent,
+  input: absent,
+  outputs: absent,
+})
+
+/** A model of the eight numbers. */
+export type SummaryEntry = Static<typeof SummaryEntry>
+/** A model of raw keystrokes. */
+export type TimingsEntry = Static<typeof TimingsEntry>
+/** A model of raw keystrokes that has no file: its evidence is a weighted sum of its members'. */
+export type ComposedEntry = Static<typeof ComposedEntry>
+export type FileEntry = SummaryEntry | TimingsEntry
+export type ManifestEntry = FileEntry | ComposedEntry
 
 const Manifest = Type.Object({
-  format: Type.Literal(1),
   keys: Type.Integer({ minimum: 2 }),
   classes: Type.Union([
     Type.Array(Type.Integer(), { minItems: 2, uniqueItems: true }),
     Type.Array(Type.String(), { minItems: 2, uniqueItems: true }),
   ]),
   features: Type.Object({
-    order: Type.Array(Type.String()),
+    summary: Type.Array(Type.String()),
+    timings: Type.Array(Type.String()),
     unit: Type.Literal('ms'),
     std: Type.Literal('population'),
   }),
-  models: Type.Array(ManifestEntry, { minItems: 1 }),
+  ranges: Ranges,
+  models: Type.Array(Type.Object({ features: Type.String(), members: Type.Optional(Type.Unknown()) }), {
+    minItems: 1,
+  }),
   files: Type.Record(Type.String(), Type.Object({ bytes: Type.Integer(), sha256: Type.String() })),
 })
 
 /** What training declares of the models in a folder: `manifest.json`. */
-export type Manifest = Static<typeof Manifest>
+export type Manifest = Omit<Static<typeof Manifest>, 'models'> & { models: ManifestEntry[] }
+
+type Refuse = (reason: string) => Error
 
 /**
  * The manifest of a folder of models.
- * @throws KSR_MANIFEST with the file and the reason when it is missing, has another form, or was made for
- *   other features than this service computes
+ * @throws KSR_MANIFEST with the file and the reason when it is missing, has another form, contradicts itself, or
+ *   was made for other features than this service computes
  */
 export async function readManifest(dir: string): Promise<Manifest> {
   const path = join(dir, 'manifest.json')
@@ -50,13 +93,69 @@ export async function readManifest(dir: string): Promise<Manifest> {
     throw refuse(`it can not be read (${error.code})`)
   })
   const manifest = parse(text, refuse)
-  checkForm(Manifest, manifest, refuse)
-  if (manifest.features.order.join() !== FEATURE_ORDER.join()) {
-    throw refuse(`the features are ${manifest.features.order}, this service computes ${FEATURE_ORDER}`)
+  const { format } = Object(manifest)
+  if (format !== FORMAT) {
+    throw refuse(
+      `its format is ${format}, this service reads ${FORMAT}: train again with the trainer of this version`,
+    )
   }
-  const names = manifest.models.map(({ name }) => name)
+  checkForm(Manifest, manifest, refuse)
+  const { keys, features } = manifest
+  for (const kind of ['summary', 'timings'] as const) {
+    const computed = featureOrder(kind, keys)
+    if (features[kind].join() !== computed.join()) {
+      throw refuse(`the ${kind} features are ${features[kind]}, this service computes ${computed}`)
+    }
+  }
+  const models = manifest.models.map((entry, i) => checkEntry(entry, `/models/${i}`, refuse))
+  checkNames(models, refuse)
+  return { ...manifest, models }
+}
+
+function checkEntry(
+  entry: Static<typeof Manifest>['models'][number],
+  at: string,
+  refuse: Refuse,
+): ManifestEntry {
+  if (entry.members !== undefined) checkForm(ComposedEntry, entry, refuse, at)
+  else if (entry.features === 'timings') checkForm(TimingsEntry, entry, refuse, at)
+  else {
+    checkForm(SummaryEntry, entry, refuse, at)
+    return entry
+  }
+  const { identification, verification } = entry.decision
+  checkPoints('fpir', DEFAULT_FPIR, identification.points)
+  checkPoints('fmr', DEFAULT_FMR, verification.points)
+  return entry
+
+  /** A request that names no operating point must have one, whatever attempts it sends of those that are taken. */
+  function checkPoints<Rate extends string>(
+    rate: Rate,
+    value: number,
+    points: readonly ({ attempts: number } & Record<Rate, number>)[],
+  ): void {
+    const most = Math.max(...points.map(({ attempts }) => attempts))
+    for (let attempts = 1; attempts <= most; attempts++) {
+      const found = points.some((point) => point.attempts === attempts && point[rate] === value)
+      if (!found)
+        throw refuse(`${at}/decision: there is no point at ${rate} ${value} for ${attempts} attempts`)
+    }
+  }
+}
+
+function checkNames(models: readonly ManifestEntry[], refuse: Refuse): void {
+  const names = models.map(({ name }) => name)
   if (new Set(names).size < names.length) throw refuse(`it lists a model twice: ${names}`)
-  return manifest
+  for (const entry of models) {
+    for (const { model } of 'members' in entry ? entry.members : []) {
+      const member = models.find(({ name }) => name === model)
+      if (member === undefined || member.features === 'summary' || 'members' in member) {
+        throw refuse(
+          `${entry.name} is made of "${model}", which is no model of timings with a file of its own`,
+        )
+      }
+    }
+  }
 }
 
 /**
@@ -80,7 +179,7 @@ export async function readPinned(dir: string, name: string, manifest: Manifest):
   return bytes
 }
 
-function parse(text: string, refuse: (reason: string) => Error): unknown {
+function parse(text: string, refuse: Refuse): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -91,8 +190,9 @@ function parse(text: string, refuse: (reason: string) => Error): unknown {
 function checkForm<T extends TSchema>(
   schema: T,
   value: unknown,
-  refuse: (reason: string) => Error,
+  refuse: Refuse,
+  at = '',
 ): asserts value is Static<T> {
   const fault = Value.Errors(schema, value).First()
-  if (fault !== undefined) throw refuse(`${fault.path || '/'}: ${fault.message}`)
+  if (fault !== undefined) throw refuse(`${at}${fault.path}: ${fault.message}`)
 }

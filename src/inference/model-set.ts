@@ -1,39 +1,88 @@
 import { coded } from '../errors.js'
+import { featureOrder } from '../keystroke/features.js'
 import { Classifier } from './classifier.js'
-import { type Manifest, readManifest, readPinned } from './manifest.js'
+import {
+  type ComposedEntry,
+  type FileEntry,
+  type Manifest,
+  type ManifestEntry,
+  readManifest,
+  readPinned,
+} from './manifest.js'
+import { Recogniser } from './recogniser.js'
 
 /** The models that a process serves, by name, with the manifest that declares them. */
 export interface ModelSet {
   manifest: Manifest
-  classifiers: ReadonlyMap<string, Classifier>
+  models: ReadonlyMap<string, Classifier | Recogniser>
+  /** Whether a model's candidates come without scores. */
+  hidesScores(entry: ManifestEntry): boolean
+  /** Frees all that is native of them. */
+  release(): Promise<void>
 }
 
 export interface ModelSetOptions {
   dir: string
   /** Which of the manifest's models to load; empty for all. */
   names: readonly string[]
-  /** The models whose candidates are answered without scores. */
+  /** The models whose candidates are answered without scores, beside those that the manifest says. */
   hideScores: readonly string[]
+  /** The models whose candidates are answered with scores, whatever the manifest says. */
+  showScores: readonly string[]
 }
 
 /**
  * Loads every model wanted from a folder that training wrote, or none.
  * @throws KSR_MANIFEST, KSR_MODEL_FILE, or KSR_CONFIG for a name that the manifest doesn't have
  */
-export async function loadModelSet({ dir, names, hideScores }: ModelSetOptions): Promise<ModelSet> {
+export async function loadModelSet(options: ModelSetOptions): Promise<ModelSet> {
+  const { dir, names, hideScores, showScores } = options
   const manifest = await readManifest(dir)
   const known = manifest.models.map((entry) => entry.name)
   checkNames('MODELS', names, known)
   checkNames('HIDE_SCORES', hideScores, known)
+  checkNames('SHOW_SCORES', showScores, known)
+  const hidesScores = ({ name, hideScores: byDefault }: ManifestEntry) =>
+    hideScores.includes(name) || (byDefault && !showScores.includes(name))
+
   const wanted = manifest.models.filter((entry) => names.length === 0 || names.includes(entry.name))
+  const composed = wanted.filter(isComposed)
+  const members = new Set(composed.flatMap((entry) => entry.members.map(({ model }) => model)))
+  const files = manifest.models.filter(
+    (entry): entry is FileEntry => !isComposed(entry) && (wanted.includes(entry) || members.has(entry.name)),
+  )
+
+  const optionsOf = (entry: ManifestEntry) => ({
+    classes: manifest.classes,
+    width: featureOrder(entry.features, manifest.keys).length,
+    hideScores: hidesScores(entry),
+  })
   const opened = await Promise.all(
-    wanted.map(async (entry) => {
+    files.map(async (entry) => {
       const bytes = await readPinned(dir, entry.file, manifest)
-      const options = { classes: manifest.classes, hideScores: hideScores.includes(entry.name) }
-      return [entry.name, await Classifier.open(entry, bytes, options)] as const
+      return entry.features === 'summary'
+        ? Classifier.open(entry, bytes, optionsOf(entry))
+        : Recogniser.open(entry, bytes, optionsOf(entry))
     }),
   )
-  return { manifest, classifiers: new Map(opened) }
+  const byName = new Map(files.map((entry, i) => [entry.name, opened[i] as Classifier | Recogniser]))
+  for (const entry of composed) {
+    // The manifest was read with members that are recognisers.
+    const recognisers = byName as ReadonlyMap<string, Recogniser>
+    byName.set(entry.name, await Recogniser.compose(entry, recognisers, optionsOf(entry)))
+  }
+  return {
+    manifest,
+    models: new Map(wanted.map(({ name }) => [name, byName.get(name) as Classifier | Recogniser])),
+    hidesScores,
+    async release() {
+      await Promise.all([...byName.values()].map((model) => model.release()))
+    },
+  }
+}
+
+function isComposed(entry: ManifestEntry): entry is ComposedEntry {
+  return 'members' in entry
 }
 
 function checkNames(setting: string, names: readonly string[], known: readonly string[]): void {

@@ -12,6 +12,8 @@ export const AJV = {
     coerceTypes: false,
     removeAdditional: false,
     useDefaults: false,
+    // A user's id is a number or a string.
+    allowUnionTypes: true,
     // OpenAPI's examples with names: nothing to validate.
     keywords: ['x-examples'],
   },

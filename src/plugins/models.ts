@@ -3,17 +3,23 @@ import fp from 'fastify-plugin'
 import type { Config } from '../config.js'
 import { coded } from '../errors.js'
 import type { Classifier } from '../inference/classifier.js'
+import type { ManifestEntry } from '../inference/manifest.js'
 import { loadModelSet, type ModelSet } from '../inference/model-set.js'
+import type { Recogniser } from '../inference/recogniser.js'
+import { featureOrder } from '../keystroke/features.js'
+import type { Ranges } from '../keystroke/quality.js'
 import type { ModelCard } from '../schemas/model.js'
 
 /** The loaded models, as routes see them. */
 export interface Models {
   /** How many keys the text has, and so how many keystrokes a typing. */
   keys: number
+  /** The times that the models were trained on. */
+  ranges: Ranges
   /** What is known of each model, in the manifest's order. */
   cards: readonly ModelCard[]
   /** @throws KSR_MODEL_NOT_FOUND */
-  get(name: string): Classifier
+  get(name: string): Classifier | Recogniser
   /** @throws KSR_MODEL_NOT_FOUND */
   card(name: string): ModelCard
 }
@@ -27,33 +33,36 @@ declare module 'fastify' {
 /** Loads the models before the first request, and frees them after the last. */
 export const models = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
-    const { modelDir, models: names, hideScores } = config
-    const set = await loadModelSet({ dir: modelDir, names, hideScores })
-    const cards = describe(set)
+    const { modelDir, models: names, hideScores, showScores } = config
+    const set = await loadModelSet({ dir: modelDir, names, hideScores, showScores })
+    const { keys, ranges } = set.manifest
+    const cards = set.manifest.models
+      .filter(({ name }) => set.models.has(name))
+      .map((entry) => describe(entry, set))
     app.decorate('models', {
-      keys: set.manifest.keys,
+      keys,
+      ranges,
       cards,
-      get: (name) => set.classifiers.get(name) ?? notFound(name),
+      get: (name) => set.models.get(name) ?? notFound(name),
       card: (name) => cards.find((card) => card.name === name) ?? notFound(name),
     })
-    app.addHook('onClose', async () => {
-      await Promise.all([...set.classifiers.values()].map((classifier) => classifier.release()))
-    })
+    app.addHook('onClose', set.release)
   },
   { name: 'models' },
 )
 
-function describe({ manifest, classifiers }: ModelSet): ModelCard[] {
-  const { keys, classes, features, files } = manifest
-  return manifest.models
-    .filter((entry) => classifiers.has(entry.name))
-    .map((entry) => ({
-      ...entry,
-      keys,
-      users: classes.length,
-      features: features.order,
-      ...(files[entry.file] as { bytes: number; sha256: string }),
-    }))
+function describe(entry: ManifestEntry, { manifest, hidesScores }: ModelSet): ModelCard {
+  const { keys, classes, ranges, files } = manifest
+  return {
+    ...entry,
+    ...('file' in entry && (files[entry.file] as { bytes: number; sha256: string })),
+    hideScores: hidesScores(entry),
+    keys,
+    users: classes.length,
+    accepts: entry.features === 'summary' ? ['summary', 'keystrokes'] : ['keystrokes', 'attempts'],
+    features: [...featureOrder(entry.features, keys)],
+    ranges,
+  }
 }
 
 function notFound(name: string): never {

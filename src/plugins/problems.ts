@@ -109,7 +109,9 @@ function fieldErrors({ validation = [], validationContext }: FastifyError, body:
   // Validation stops at a schema's first fault. Of alternatives it reports the fault of each, in their order,
   // and then that none fits: the caller is told of the one that was meant.
   const faults =
-    validation.at(-1)?.keyword === 'anyOf' ? [validation[meantAlternative(body)] as Fault] : validation
+    validation.at(-1)?.keyword === 'anyOf'
+      ? [validation.slice(0, -1).at(meantAlternative(body)) as Fault]
+      : validation
   return faults.map((fault) => fieldError(fault, root))
 }
 

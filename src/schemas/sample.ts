@@ -1,4 +1,5 @@
-import { type Static, type TObject, Type } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
+import { UserId } from './recognition.js'
 import { reference } from './reference.js'
 
 /** The largest number that the models' float32 can hold; beyond it a value would turn into Infinity. */
@@ -7,6 +8,9 @@ const FLOAT32_MAX = 3.4028234663852886e38
 const signed = { minimum: -FLOAT32_MAX, maximum: FLOAT32_MAX }
 const unsigned = { minimum: 0, maximum: FLOAT32_MAX }
 const closed = { additionalProperties: false }
+
+/** The most typings in a request; how many of them a model takes its operating points say. */
+const MOST_ATTEMPTS = 8
 
 const STD = Type.Number({ ...unsigned, description: 'Population standard deviation (divided by n), ms.' })
 const Latency = (description: string) =>
@@ -47,9 +51,11 @@ const model = {
   Model: Type.String({
     minLength: 1,
     maxLength: 64,
-    description: 'The name of a model, in upper or lower case: SVM, RF or XGB.',
+    description: 'The name of a model, in upper or lower case: SVM, RF, XGB, Best, …',
   }),
 }
+
+const claim = { user: UserId }
 
 // True examples: a test sends each and compares the answer that is documented beside it.
 const exampleSummary = {
@@ -73,7 +79,20 @@ const EXAMPLE_TIMES: [number, number][] = [
   [1523.9, 1620.3],
   [1671.2, 1762.8],
 ]
+// The same person once more: a little slower, and the rhythm nearly the same.
+const SLOWER = 1.04
 const exampleKeystrokes = { keystrokes: EXAMPLE_TIMES.map(([press, release]) => ({ press, release })) }
+const exampleAttempts = {
+  attempts: [
+    exampleKeystrokes,
+    {
+      keystrokes: EXAMPLE_TIMES.map(([press, release], i) => ({
+        press: Math.round(press * SLOWER + (i % 3)),
+        release: Math.round(release * SLOWER + (i % 4)),
+      })),
+    },
+  ],
+}
 
 export const Summary = Type.Object(summary, {
   ...closed,
@@ -90,43 +109,64 @@ export const Typing = Type.Object(keystrokes, {
 })
 export type Typing = Static<typeof Typing>
 
-/** What a client sends of one typing. */
-export type Sample = Summary | Typing
+const attempts = {
+  attempts: Type.Array(reference(Typing), {
+    minItems: 1,
+    maxItems: MOST_ATTEMPTS,
+    description: 'Several typings of the text by the same person, answered together.',
+  }),
+}
+
+export const Attempts = Type.Object(attempts, {
+  ...closed,
+  $id: 'Attempts',
+  description: 'Several typings by the same person: for the models that take raw timings.',
+})
+export type Attempts = Static<typeof Attempts>
+
+/** What a client sends of a person's typing. */
+export type Sample = Summary | Typing | Attempts
 
 export const NamedSummary = Type.Object({ ...model, ...summary }, { ...closed, $id: 'NamedSummary' })
 export const NamedTyping = Type.Object({ ...model, ...keystrokes }, { ...closed, $id: 'NamedTyping' })
+export const NamedAttempts = Type.Object({ ...model, ...attempts }, { ...closed, $id: 'NamedAttempts' })
+export const ClaimedTyping = Type.Object({ ...claim, ...keystrokes }, { ...closed, $id: 'ClaimedTyping' })
+export const ClaimedAttempts = Type.Object({ ...claim, ...attempts }, { ...closed, $id: 'ClaimedAttempts' })
 
-const either = <A extends TObject, B extends TObject>(
-  a: A,
-  b: B,
-  description: string,
-  summary: object,
-  keystrokes: object,
-) =>
-  Type.Union([reference(a), reference(b)], {
-    description,
-    'x-examples': { summary: { value: summary }, keystrokes: { value: keystrokes } },
-  })
+const summaryExample = { summary: 'The eight numbers, to rf', value: exampleSummary }
+const keystrokesExample = { summary: 'One typing, to best', value: exampleKeystrokes }
+const attemptsExample = { summary: 'Two typings, to best', value: exampleAttempts }
 
 /** The body of `POST /predict/:model`. */
-export const SampleBody = either(
-  Summary,
-  Typing,
-  'The summary or the raw keystrokes of one typing.',
-  exampleSummary,
-  exampleKeystrokes,
-)
+export const SampleBody = Type.Union([reference(Summary), reference(Typing), reference(Attempts)], {
+  description: 'The summary or the raw keystrokes of one typing, or the raw keystrokes of several.',
+  'x-examples': { summary: summaryExample, keystrokes: keystrokesExample, attempts: attemptsExample },
+})
 
 /** The body of `POST /predict`, the original's route: the model is named inside. */
-export const NamedSampleBody = either(
-  NamedSummary,
-  NamedTyping,
-  'As for /predict/{model}, with the model named.',
-  { Model: 'SVM', ...exampleSummary },
-  { Model: 'RF', ...exampleKeystrokes },
+export const NamedSampleBody = Type.Union(
+  [reference(NamedSummary), reference(NamedTyping), reference(NamedAttempts)],
+  {
+    description: 'As for /predict/{model}, with the model named.',
+    'x-examples': {
+      summary: { summary: 'The eight numbers, to svm', value: { Model: 'SVM', ...exampleSummary } },
+      keystrokes: { ...keystrokesExample, value: { Model: 'Best', ...exampleKeystrokes } },
+      attempts: { ...attemptsExample, value: { Model: 'Best', ...exampleAttempts } },
+    },
+  },
 )
 
-/** Which alternative of a body the sender meant: the first, a summary, or the second, raw keystrokes. */
-export function meantAlternative(body: unknown): 0 | 1 {
-  return typeof body === 'object' && body !== null && 'keystrokes' in body ? 1 : 0
+/** The body of `POST /verify/:model`. */
+export const ClaimBody = Type.Union([reference(ClaimedTyping), reference(ClaimedAttempts)], {
+  description: 'Who is said to have typed it, and the raw keystrokes of one or several typings.',
+  'x-examples': {
+    keystrokes: { ...keystrokesExample, value: { user: 84, ...exampleKeystrokes } },
+    attempts: { ...attemptsExample, value: { user: 84, ...exampleAttempts } },
+  },
+})
+
+/** Which alternative of a body the sender meant, as a place for `at`: attempts come last, keystrokes before them. */
+export function meantAlternative(body: unknown): 0 | -1 | -2 {
+  if (typeof body !== 'object' || body === null) return 0
+  return 'keystrokes' in body ? -2 : 'attempts' in body ? -1 : 0
 }

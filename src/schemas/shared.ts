@@ -1,7 +1,30 @@
 import { Health } from './health.js'
 import { ModelCard } from './model.js'
 import { Problem } from './problem.js'
-import { Keystroke, NamedSummary, NamedTyping, Summary, Typing } from './sample.js'
+import {
+  Attempts,
+  ClaimedAttempts,
+  ClaimedTyping,
+  Keystroke,
+  NamedAttempts,
+  NamedSummary,
+  NamedTyping,
+  Summary,
+  Typing,
+} from './sample.js'
 
 /** The schemas that others refer to by name: the components of the OpenAPI document. */
-export const shared = [Problem, Keystroke, Summary, Typing, NamedSummary, NamedTyping, Health, ModelCard]
+export const shared = [
+  Problem,
+  Keystroke,
+  Summary,
+  Typing,
+  Attempts,
+  NamedSummary,
+  NamedTyping,
+  NamedAttempts,
+  ClaimedTyping,
+  ClaimedAttempts,
+  Health,
+  ModelCard,
+]

@@ -28,7 +28,7 @@ const AARCH64 = 183
 /** All that an image may hold beside its base. */
 const WANTED = [
   /^package\.json$/,
-  /^models\/(manifest\.json|(rf|svm|xgb)\.onnx)$/,
+  /^models\/(manifest\.json|(rf|svm|xgb|summary|templates|trees)\.onnx)$/,
   /^dist\/((server|lambda)\.js|service\.c(js|ache)|load\.cjs|warm\.mjs|static\/logo\.svg)$/,
   /^static\/[\w.-]+\.(html|js|css|json|png|svg)$/,
   /^node_modules\/(@fastify\/(ajv|fast-json-stringify)-compiler|onnxruntime-node)\/(package\.json|dist\/index\.js)$/,

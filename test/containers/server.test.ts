@@ -15,14 +15,17 @@ import {
   start,
   untilHealth,
 } from '../fixtures/docker.js'
+import { readGolden } from '../fixtures/models.js'
 import { pathsOn } from '../fixtures/page.js'
 
 const MODELS = ['svm', 'rf', 'xgb']
-const post = {
+const { keystrokes: KEYSTROKES } = readGolden().keystrokes[0] as { keystrokes: object[] }
+const posting = (body: object) => ({
   method: 'POST',
   headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(SUMMARY),
-}
+  body: JSON.stringify(body),
+})
+const post = posting(SUMMARY)
 
 t.before(buildImages)
 
@@ -40,6 +43,20 @@ t.test('docker compose up', async (t) => {
       const { user, candidates } = (await answer.json()) as { user: number; candidates: unknown[] }
       t.equal(user, 84, model)
       t.equal(candidates.length, 3, model)
+    }
+  })
+
+  t.test('it answers raw keystrokes, and a claim of the user whom it named', async (t) => {
+    const { models } = (await (await fetch(`${at}/models`)).json()) as { models: { name: string }[] }
+    t.ok(models.some(({ name }) => name === 'best'))
+    for (const { name } of models) {
+      const typing = { keystrokes: KEYSTROKES }
+      const answer = await fetch(`${at}/predict/${name}`, posting(typing))
+      t.equal(answer.status, 200, name)
+      const { user, decision } = (await answer.json()) as { user: number; decision?: string }
+      if (decision === undefined) continue
+      const claim = await fetch(`${at}/verify/${name}`, posting({ user, ...typing }))
+      t.match(await claim.json(), { user, model: name, match: Boolean })
     }
   })
 

@@ -2,15 +2,12 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { InferenceSession, type Tensor } from 'onnxruntime-node'
 import t from 'tap'
 import { BATCH_CHANNEL, Batch } from '../../src/inference/batch.js'
-import { field, message } from '../fixtures/protobuf.js'
+import { FLOAT, INT64, integers, model, node, number, value } from '../fixtures/onnx.js'
 
 // As the service does: the runtime reports to its makers unless told not to before it starts.
 process.env.ORT_DISABLE_TELEMETRY = '1'
 
 const ROWS = 32
-// Element types of ONNX.
-const FLOAT = 1
-const INT64 = 7
 
 interface Test {
   teardown(undo: () => unknown): void
@@ -133,38 +130,15 @@ t.test('only the outputs asked for are answered', async (t) => {
 
 /** A model that answers 10, 20 or 30 as the row's first number is 0, 1 or 2, and refuses any other. */
 function chooser(): Uint8Array {
-  const dimension = (size: number | string) =>
-    field(1, message(field(typeof size === 'number' ? 1 : 2, size)))
-  const value = (name: string, type: number, ...shape: (number | string)[]) => {
-    const tensor = message(field(1, type), field(2, message(...shape.map(dimension))))
-    return message(field(1, name), field(2, message(field(1, tensor))))
-  }
-  const node = (operator: string, inputs: string[], output: string, ...attributes: Uint8Array[]) =>
-    message(
-      ...inputs.map((name) => field(1, name)),
-      field(2, output),
-      field(4, operator),
-      ...attributes.map((attribute) => field(5, attribute)),
-    )
-  const number = (name: string, value: number) => message(field(1, name), field(3, value), field(20, 2))
-  const integers = (name: string, shape: number[], values: number[]) =>
-    message(
-      ...shape.map((size) => field(1, size)),
-      field(2, INT64),
-      ...values.map((one) => field(7, one)),
-      field(8, name),
-    )
-  const graph = message(
-    field(1, node('Gather', ['input', 'zero'], 'first', number('axis', 1))),
-    field(1, node('Cast', ['first'], 'index', number('to', INT64))),
-    field(1, node('Gather', ['classes', 'index'], 'label')),
-    field(1, node('Identity', ['input'], 'scores')),
-    field(2, 'chooser'),
-    field(5, integers('zero', [], [0])),
-    field(5, integers('classes', [3], [10, 20, 30])),
-    field(11, value('input', FLOAT, 'batch', 2)),
-    field(12, value('label', INT64, 'batch')),
-    field(12, value('scores', FLOAT, 'batch', 2)),
-  )
-  return message(field(1, 8), field(7, graph), field(8, message(field(1, ''), field(2, 17))))
+  return model({
+    nodes: [
+      node('Gather', ['input', 'zero'], 'first', number('axis', 1)),
+      node('Cast', ['first'], 'index', number('to', INT64)),
+      node('Gather', ['classes', 'index'], 'label'),
+      node('Identity', ['input'], 'scores'),
+    ],
+    constants: [integers('zero', [], [0]), integers('classes', [3], [10, 20, 30])],
+    inputs: [value('input', FLOAT, 'batch', 2)],
+    outputs: [value('label', INT64, 'batch'), value('scores', FLOAT, 'batch', 2)],
+  })
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type Manifest, readManifest, readPinned } from '../../src/inference/manifest.js'
 import { copyModels, editManifest, MODELS } from '../fixtures/models.js'
+import { tinyModels } from '../fixtures/tiny.js'
 
 t.test('the shipped manifest is read, and its files are the ones it pins', async (t) => {
   const manifest = await readManifest(MODELS)
@@ -17,9 +18,18 @@ t.test('a manifest that can not be used is refused with the file and the reason'
     [
       'a list',
       (dir) => writeFileSync(join(dir, 'manifest.json'), '[]'),
-      /manifest\.json: \/: Expected object/,
+      /manifest\.json: its format is undefined/,
     ],
-    ['another format', (dir) => editManifest(dir, (m) => Object.assign(m, { format: 2 })), /\/format: /],
+    [
+      'the format of an earlier version',
+      (dir) => editManifest(dir, (m) => Object.assign(m, { format: 1 })),
+      /its format is 1, this service reads 2: train again/,
+    ],
+    [
+      'no format',
+      (dir) => editManifest(dir, (m) => Object.assign(m, { format: undefined })),
+      /its format is undefined/,
+    ],
     ['one key', (dir) => editManifest(dir, (m) => Object.assign(m, { keys: 1 })), /\/keys: /],
     ['one class', (dir) => editManifest(dir, (m) => Object.assign(m, { classes: [1] })), /\/classes: /],
     [
@@ -30,7 +40,7 @@ t.test('a manifest that can not be used is refused with the file and the reason'
     [
       'a model twice',
       (dir) => editManifest(dir, (m) => m.models.push(m.models[0] as never)),
-      /a model twice: svm,rf,xgb,svm/,
+      /a model twice: svm,rf,xgb,.*svm/,
     ],
     ['no models', (dir) => editManifest(dir, (m) => Object.assign(m, { models: [] })), /\/models: /],
     [
@@ -40,8 +50,33 @@ t.test('a manifest that can not be used is refused with the file and the reason'
     ],
     [
       'features in another order',
-      (dir) => editManifest(dir, (m) => m.features.order.reverse()),
-      /the features are RPT\.STD,.* this service computes HT\.Mean,/,
+      (dir) => editManifest(dir, (m) => m.features.summary.reverse()),
+      /the summary features are RPT\.STD,.* this service computes HT\.Mean,/,
+    ],
+    [
+      'timings for another number of keys',
+      (dir) => editManifest(dir, (m) => Object.assign(m, { keys: 12 })),
+      /the timings features are logHT\[0\],.* this service computes logHT\[0\],/,
+    ],
+    [
+      'no ranges',
+      (dir) => editManifest(dir, (m) => Object.assign(m, { ranges: { HT: [0] } })),
+      /\/ranges\/PPT: /,
+    ],
+    [
+      'features that this service does not compute',
+      (dir) => editManifest(dir, (m) => Object.assign(m.models[0] as object, { features: 'rhythm' })),
+      /\/models\/0\/features: Expected 'summary'/,
+    ],
+    [
+      'a model of summaries that decides',
+      (dir) => editManifest(dir, (m) => Object.assign(m.models[0] as object, { decision: {} })),
+      /\/models\/0\/decision: /,
+    ],
+    [
+      'no evaluation',
+      (dir) => editManifest(dir, (m) => Object.assign(m.models[1] as object, { evaluation: undefined })),
+      /\/models\/1\/evaluation: /,
     ],
     [
       'a file outside the folder',
@@ -54,6 +89,85 @@ t.test('a manifest that can not be used is refused with the file and the reason'
     spoil(dir)
     await t.rejects(readManifest(dir), { code: 'KSR_MANIFEST', message }, title)
   }
+})
+
+t.test('what is said of models of raw keystrokes must fit together', async (t) => {
+  type Entry = Record<string, unknown>
+  type Points = { points: { attempts: number; fpir?: number; fmr?: number }[] }
+  const decision = (entry: Entry) => entry.decision as { identification: Points; verification: Points }
+  const without = (
+    kind: 'identification' | 'verification',
+    gone: (point: Points['points'][0]) => boolean,
+  ) => {
+    return (entry: Entry) => {
+      decision(entry)[kind].points = decision(entry)[kind].points.filter((point) => !gone(point))
+    }
+  }
+  const members = (...names: string[]) => ({ members: names.map((model) => ({ model, weight: 1 })) })
+  const cases: [string, string, (entry: Entry) => unknown, RegExp][] = [
+    ['no decision', 'plain', (entry) => delete entry.decision, /\/models\/0\/decision: /],
+    ['a composed model without one', 'both', (entry) => delete entry.decision, /\/models\/3\/decision: /],
+    [
+      'a correlation above 1',
+      'plain',
+      (entry) => Object.assign(decision(entry), { correlation: 1.1 }),
+      /\/models\/0\/decision\/correlation: /,
+    ],
+    [
+      'a temperature of 0',
+      'plain',
+      (entry) => Object.assign(decision(entry).identification, { temperature: 0 }),
+      /\/models\/0\/decision\/identification\/temperature: /,
+    ],
+    [
+      'no points',
+      'plain',
+      without('verification', () => true),
+      /\/models\/0\/decision\/verification\/points: /,
+    ],
+    [
+      'no default point',
+      'plain',
+      without('identification', ({ fpir }) => fpir === 0.05),
+      /\/models\/0\/decision: there is no point at fpir 0\.05 for 1 attempts/,
+    ],
+    [
+      'a number of attempts left out',
+      'both',
+      without('verification', ({ attempts }) => attempts === 1),
+      /\/models\/3\/decision: there is no point at fmr 0\.01 for 1 attempts/,
+    ],
+    [
+      'a file and members',
+      'both',
+      (entry) => Object.assign(entry, { file: 'x.onnx' }),
+      /\/models\/3\/file: /,
+    ],
+    ['no members', 'both', (entry) => Object.assign(entry, members()), /\/models\/3\/members: /],
+    [
+      'a member that there is not',
+      'both',
+      (entry) => Object.assign(entry, members('plain', 'trees')),
+      /both is made of "trees", which is no model of timings with a file of its own/,
+    ],
+    [
+      'a member that is composed',
+      'both',
+      (entry) => Object.assign(entry, members('both')),
+      /both is made of "both"/,
+    ],
+  ]
+  for (const [title, name, spoil, message] of cases) {
+    const dir = tinyModels(t)
+    editManifest(dir, ({ models }) => spoil(models.find((entry) => entry.name === name) as unknown as Entry))
+    await t.rejects(readManifest(dir), { code: 'KSR_MANIFEST', message }, title)
+  }
+  const dir = copyModels(t)
+  editManifest(dir, ({ models }) => {
+    const entry = models.find(({ name }) => name === 'best') as unknown as Entry
+    Object.assign(entry, members('svm'))
+  })
+  await t.rejects(readManifest(dir), { message: /best is made of "svm"/ }, 'a member of another kind')
 })
 
 t.test('a file that is not the one that was written is refused with its name and the reason', async (t) => {

@@ -1,27 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { FEATURE_ORDER, featureRow, summarise } from '../../src/keystroke/features.js'
+import { featureOrder, summarise, summaryRow, timingsRow } from '../../src/keystroke/features.js'
+import { timesOf } from '../../src/keystroke/times.js'
 import type { Keystroke } from '../../src/schemas/sample.js'
-
-/** Typings of 2 to 40 keys with overlaps, zero holds and equal presses, from any origin. */
-const typing = fc
-  .tuple(
-    fc.double({ min: -1e12, max: 2e12, noNaN: true }),
-    fc.array(
-      fc.tuple(fc.double({ min: 0, max: 5000, noNaN: true }), fc.double({ min: 0, max: 3000, noNaN: true })),
-      {
-        minLength: 2,
-        maxLength: 40,
-      },
-    ),
-  )
-  .map(([origin, steps]): Keystroke[] => {
-    let press = origin
-    return steps.map(([latency, hold]) => {
-      press += latency
-      return { press, release: press + hold }
-    })
-  })
+import { typing } from '../fixtures/typing.js'
 
 /** The eight numbers straight from their definitions. */
 function byDefinition(keys: Keystroke[]): number[] {
@@ -44,8 +26,8 @@ const three: Keystroke[] = [
   { press: 300, release: 300 },
 ]
 
-t.test('the order of the features is the one that the models were trained in', async (t) => {
-  t.same(FEATURE_ORDER, [
+t.test('the order of the eight numbers is the one that the models were trained in', async (t) => {
+  t.same(featureOrder('summary', 13), [
     'HT.Mean',
     'HT.STD',
     'PPT.Mean',
@@ -58,7 +40,7 @@ t.test('the order of the features is the one that the models were trained in', a
 })
 
 t.test('a typing is summarised as its definitions say, overlaps counted as negative', async (t) => {
-  t.same(summarise(three, 3), {
+  t.same(summarise(timesOf(three, 3)), {
     HT: { Mean: 80, STD: Math.sqrt((20 ** 2 + 60 ** 2 + 80 ** 2) / 3) },
     PPT: { Mean: 150, STD: 70 },
     RRT: { Mean: 100, STD: 20 },
@@ -69,7 +51,7 @@ t.test('a typing is summarised as its definitions say, overlaps counted as negat
 t.test('any typing is summarised as the definitions say', async () => {
   fc.assert(
     fc.property(typing, (keys) => {
-      const { HT, PPT, RRT, RPT } = summarise(keys, keys.length)
+      const { HT, PPT, RRT, RPT } = summarise(timesOf(keys, keys.length))
       const found = [HT.Mean, HT.STD, PPT.Mean, PPT.STD, RRT.Mean, RRT.STD, RPT.Mean, RPT.STD]
       return byDefinition(keys).every(
         (value, i) => Math.abs(value - (found[i] as number)) <= 1e-9 * (1 + Math.abs(value)),
@@ -78,71 +60,107 @@ t.test('any typing is summarised as the definitions say', async () => {
   )
 })
 
-t.test('the means keep the identities PPT = HT + RPT and RRT = RPT + HT of the next key', async () => {
-  fc.assert(
-    fc.property(typing, (keys) => {
-      const { HT, PPT, RRT, RPT } = summarise(keys, keys.length)
-      const pairs = keys.length - 1
-      const hold = ({ press, release }: Keystroke) => release - press
-      const [first, last] = [hold(keys[0] as Keystroke), hold(keys[pairs] as Keystroke)]
-      const holds = HT.Mean * keys.length
-      const close = (a: number, b: number) => Math.abs(a - b) <= 1e-3
-      return (
-        close(PPT.Mean, (holds - last) / pairs + RPT.Mean) &&
-        close(RRT.Mean, RPT.Mean + (holds - first) / pairs)
-      )
-    }),
-  )
-})
-
 t.test('a summary and the keystrokes it was made from give the same row', async (t) => {
-  t.same(featureRow({ keystrokes: three }, 3), featureRow(summarise(three, 3), 3))
+  t.same(summaryRow({ keystrokes: three }, 3), summaryRow(summarise(timesOf(three, 3)), 3))
 })
 
 t.test('the row is narrowed to float32 after the arithmetic', async (t) => {
-  const row = featureRow({ keystrokes: three }, 3)
+  const row = summaryRow({ keystrokes: three }, 3)
   t.type(row, Float32Array)
   t.equal(row[1], Math.fround(Math.sqrt(10400 / 3)))
 })
 
-t.test('the origin of time does not matter', async (t) => {
-  const epoch = 1_764_000_000_000
-  const moved = three.map(({ press, release }) => ({ press: press + epoch, release: release + epoch }))
-  t.same(summarise(moved, 3), summarise(three, 3))
-})
-
-const refusal = (keystrokes: Keystroke[], keys = keystrokes.length) => {
-  try {
-    summarise(keystrokes, keys)
-    return undefined
-  } catch (error) {
-    return error as { code: string; statusCode: number; message: string; errors: { pointer: string }[] }
-  }
-}
-
-t.test('another number of keystrokes than the text has keys is refused', async (t) => {
-  t.match(refusal(three, 13), {
-    code: 'KSR_KEYSTROKE_COUNT',
+t.test('several attempts are nothing that a summary could be made of', async (t) => {
+  t.throws(() => summaryRow({ attempts: [{ keystrokes: three }] }, 3), {
+    code: 'KSR_ATTEMPTS_NOT_FUSED',
     statusCode: 422,
-    message: 'The text has 13 keys; 3 keystrokes were sent.',
-    errors: [{ pointer: '/keystrokes/3' }],
+    errors: [{ pointer: '/attempts' }],
   })
 })
 
-t.test('a surplus keystroke is refused with its index', async (t) => {
-  t.match(refusal(three, 2), { code: 'KSR_KEYSTROKE_COUNT', errors: [{ pointer: '/keystrokes/2' }] })
+t.test('the order of the timings is that of the keys, kind by kind', async (t) => {
+  t.same(featureOrder('timings', 3), [
+    ...['logHT[0]', 'logHT[1]', 'logHT[2]', 'logPPT[0]', 'logPPT[1]', 'logRRT[0]', 'logRRT[1]'],
+    ...['asinhRPT[0]', 'asinhRPT[1]'],
+    ...['relativeHT[0]', 'relativeHT[1]', 'relativeHT[2]', 'relativePPT[0]', 'relativePPT[1]'],
+    ...['medianHT', 'medianPPT'],
+  ])
+  t.equal(featureOrder('timings', 13).length, 76)
 })
 
-t.test('a release before its press is refused with its index', async (t) => {
-  const keys = three.with(1, { press: 80, release: 79.9 })
-  t.match(refusal(keys), { code: 'KSR_RELEASE_BEFORE_PRESS', errors: [{ pointer: '/keystrokes/1/release' }] })
+t.test('a timings row is what its definitions say, short times raised to 8 ms', async (t) => {
+  const { log, asinh } = Math
+  // Medians: of three holds the middle one, of two press-press times their mean.
+  const [medianHT, medianPPT] = [log(100), (log(80) + log(220)) / 2]
+  t.same(
+    timingsRow(timesOf(three, 3)),
+    Float32Array.of(
+      ...[log(100), log(140), log(8)],
+      ...[log(80), log(220)],
+      ...[log(120), log(80)],
+      ...[asinh(-0.5), asinh(2)],
+      ...[0, log(140) - medianHT, log(8) - medianHT],
+      ...[log(80) - medianPPT, log(220) - medianPPT],
+      ...[medianHT, medianPPT],
+    ),
+  )
 })
 
-t.test('presses out of order are refused with the index', async (t) => {
-  const keys = three.with(2, { press: 79, release: 300 })
-  t.match(refusal(keys), { code: 'KSR_PRESS_ORDER', errors: [{ pointer: '/keystrokes/2/press' }] })
+/** The row, by the names of its numbers without their places. */
+function timings(keys: Keystroke[]) {
+  const row = timingsRow(timesOf(keys, keys.length))
+  const parts: Record<string, number[]> = {}
+  for (const [i, name] of featureOrder('timings', keys.length).entries()) {
+    const kind = name.replace(/\[.*/, '')
+    parts[kind] = [...(parts[kind] ?? []), row[i] as number]
+  }
+  return parts
+}
+
+const alike = (a: number[] = [], b: number[] = [], tolerance = 1e-4) =>
+  a.length === b.length && a.every((value, i) => Math.abs(value - (b[i] as number)) <= tolerance)
+
+t.test('any typing has a row with every number in its place', async () => {
+  fc.assert(
+    fc.property(typing, (keys) => {
+      const row = timingsRow(timesOf(keys, keys.length))
+      return row.length === featureOrder('timings', keys.length).length && row.every(Number.isFinite)
+    }),
+  )
 })
 
-t.test('two keys pressed at the same moment, and a key held for no time, are taken', async (t) => {
-  t.equal(refusal([three[0] as Keystroke, { press: 0, release: 0 }]), undefined)
+t.test('where a typing lies in time changes nothing beyond rounding', async () => {
+  fc.assert(
+    fc.property(typing, fc.integer({ min: -1e6, max: 1e6 }), (keys, shift) => {
+      const moved = keys.map(({ press, release }) => ({ press: press + shift, release: release + shift }))
+      // Times near the origin of a double's steps: 2e12 has steps of a quarter of a microsecond.
+      const [before, after] = [timings(keys), timings(moved)]
+      return Object.keys(before).every((name) => alike(before[name], after[name], 1e-3))
+    }),
+  )
 })
+
+t.test(
+  'who types as much slower throughout keeps what is relative, and moves the rest by one number',
+  async () => {
+    // None is raised to the floor.
+    const long = fc.integer({ min: 8, max: 3000 })
+    const steps = fc.array(fc.tuple(long, long), { minLength: 2, maxLength: 40 })
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 9 }), (steps, factor) => {
+        let press = 0
+        const keys = steps.map(([latency, hold]) => {
+          press += latency
+          return { press, release: press + hold }
+        })
+        const slow = keys.map(({ press, release }) => ({ press: factor * press, release: factor * release }))
+        const [before, after] = [timings(keys), timings(slow)]
+        const moved = (name: string) => before[name]?.map((value) => value + Math.log(factor))
+        return (
+          ['relativeHT', 'relativePPT'].every((name) => alike(before[name], after[name])) &&
+          ['logHT', 'logPPT', 'medianHT', 'medianPPT'].every((name) => alike(moved(name), after[name]))
+        )
+      }),
+    )
+  },
+)

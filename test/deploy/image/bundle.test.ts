@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { build, SUMMARY } from '../../fixtures/build.js'
-import { MODELS } from '../../fixtures/models.js'
+import { MODELS, readGolden } from '../../fixtures/models.js'
 
+const TYPING = { keystrokes: readGolden().keystrokes[0]?.keystrokes }
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 // What runs here is the bundle, on its own: no part of the coverage of src.
 const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
@@ -51,11 +52,18 @@ function answers(
 t.test('the bundle answers as the service does, byte for byte, and compiles no schema', async (t) => {
   const app = build(t, {}, { requestId: () => 'id' })
   const requests = [
-    ...['svm', 'rf', 'xgb'].flatMap((model) => [
+    ...['svm', 'rf', 'xgb', 'summary'].flatMap((model) => [
       { method: 'POST', url: `/predict/${model}?top=5`, payload: JSON.stringify(SUMMARY) },
       { method: 'POST', url: '/predict', payload: JSON.stringify({ Model: model, ...SUMMARY }) },
       { url: `/models/${model}` },
     ]),
+    ...['trees', 'templates', 'best'].flatMap((model) => [
+      { method: 'POST', url: `/predict/${model}?top=5&fpir=0.1`, payload: JSON.stringify(TYPING) },
+      { method: 'POST', url: `/predict/${model}`, payload: JSON.stringify({ attempts: [TYPING, TYPING] }) },
+      { method: 'POST', url: `/verify/${model}?fmr=0.05`, payload: JSON.stringify({ user: 84, ...TYPING }) },
+      { url: `/models/${model}` },
+    ]),
+    { method: 'POST', url: '/verify/best', payload: JSON.stringify({ user: true, ...TYPING }) },
     { method: 'POST', url: '/predict/rf', payload: '{"HT":{"Mean":"1","STD":2}}' },
     { method: 'POST', url: '/predict/rf', payload: '{"keystrokes":[{"press":0}]}' },
     { method: 'POST', url: '/predict/rf?top=6', payload: JSON.stringify(SUMMARY) },
