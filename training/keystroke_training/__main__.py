@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     # The main job needs no name: `train DATA`.
-    named = arguments and arguments[0] in ("synthesise", "benchmark")
+    named = arguments and arguments[0] in ("train", "synthesise", "benchmark")
     options = _parser().parse_args(arguments if named else ["train", *arguments])
     try:
         options.run(options)

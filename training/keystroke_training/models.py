@@ -233,7 +233,6 @@ MODELS = (
         parameters=lambda fitted: {
             "estimator": "ExtraTreesClassifier",
             "n_estimators": trees.TREES,
-            "min_samples_split": trees.MIN_SPLIT,
             "floor": trees.FLOOR,
             "exponent": fitted.exponent,
         },

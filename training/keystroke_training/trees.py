@@ -9,7 +9,6 @@ from sklearn.ensemble import ExtraTreesClassifier
 from keystroke_training.calibration import learn_weights, more_typings
 
 TREES = 250
-MIN_SPLIT = 3  # two rows are left together: half the nodes of a tree would split pairs
 FLOOR = 1 / (2 * TREES)  # half a tree's vote: no user is ever ruled out
 EXPONENT = 1.5  # where there is nothing to learn it from
 MAX_FOLDS = 8
@@ -54,9 +53,7 @@ class Trees:
         return self.exponent * _logarithms(self.forest.predict_proba(rows))
 
     def _grow(self, rows: np.ndarray, targets: np.ndarray) -> ExtraTreesClassifier:
-        forest = ExtraTreesClassifier(
-            TREES, min_samples_split=MIN_SPLIT, random_state=self.seed, n_jobs=1
-        )
+        forest = ExtraTreesClassifier(TREES, random_state=self.seed, n_jobs=1)
         with warnings.catch_warnings():  # two typings of each user look like a regression to it
             warnings.filterwarnings("ignore", "The number of unique classes")
             return forest.fit(rows, targets)
