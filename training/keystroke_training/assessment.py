@@ -1,12 +1,13 @@
 """Reads off what the trials of one model say: how well it recognises, and where to decide.
 
-Decisions are set on strangers: users that the trial's models were not fitted on. A published
-threshold is set on all of them; what it is said to do is measured with thresholds set without
-the strangers that it is measured on.
+Decisions are set on strangers: users that the trial's models were not fitted on, while they were
+fitted on all typings of the others, as the shipped ones are. A published threshold is set on all
+strangers; what it is said to do is measured with thresholds set without the part of the users
+that it is measured on. True claims are of held-out typings, so of models that were fitted on one
+typing less, or on as many less as there are attempts: that weighs against them.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field
 from decimal import ROUND_CEILING, Context
 
 import numpy as np
@@ -14,7 +15,15 @@ from sklearn.metrics import f1_score
 
 from keystroke_training.calibration import learn_weights, log_softmax
 from keystroke_training.data import Dataset
-from keystroke_training.decisions import FMR, FPIR, MOST_ATTEMPTS, Statistic, fuse
+from keystroke_training.decisions import (
+    DEFAULT_FMR,
+    DEFAULT_FPIR,
+    FMR,
+    FPIR,
+    MOST_ATTEMPTS,
+    Statistic,
+    fuse,
+)
 from keystroke_training.evaluate import (
     ENROLLED,
     PROBES,
@@ -47,15 +56,15 @@ Asked = list[tuple[Trial, Answers | Enrolled]]
 
 @dataclass(frozen=True)
 class Groups:
-    """Attempts of one user each, fused: `evidence` [groups, known], their `users` [groups] as
-    class indices, which of the trial's `known` [known] those are (−1 for a stranger), and the
-    fold of strangers of the trial.
+    """Attempts of one user each, fused: `evidence` [groups, known] for the trial's `known`
+    [known], the `users` [groups] as class indices, and the `folds` [groups] in which these are
+    strangers.
     """
 
     evidence: np.ndarray
     users: np.ndarray
     known: np.ndarray
-    fold: int
+    folds: np.ndarray
 
     @property
     def places(self) -> np.ndarray:
@@ -67,9 +76,9 @@ class Groups:
 
 @dataclass(frozen=True)
 class _Scores:
-    """Statistics with the user [n] whose typing it is and the fold of strangers [n]: `right` ones
-    and those that must not pass, `false`. `found` [n] tells whether a right one is of the best
-    candidate.
+    """Statistics with the user [n] whose typing it is and the fold [n] in which that is a
+    stranger: `right` ones and those that must not pass, `false`. `found` [n] tells whether a
+    right one is of the best candidate.
     """
 
     right: np.ndarray
@@ -249,7 +258,7 @@ def _decide(
     correlation = _correlation(asked, dataset)
     evaluation["attempts"] = []
     for attempts in range(2, MOST_ATTEMPTS + 1):
-        groups = list(_grouped(asked, "attempts", attempts, dataset, correlation))
+        groups = _grouped(asked, "attempts", attempts, dataset, correlation)
         if groups:
             ranks = np.concatenate(
                 [rank_candidates(g.evidence.argmax(axis=1), g.evidence, g.users) for g in groups]
@@ -261,15 +270,17 @@ def _decide(
     identification, verification, trade_offs = [], [], {}
     strangers, claims = [], []
     for attempts in range(1, MOST_ATTEMPTS + 1):
-        groups = list(_grouped(asked, "strangers", attempts, dataset, correlation))
-        if not groups and attempts == 1:
-            groups = list(_held_out(asked, dataset))
-        if not groups:
+        purpose = "held out" if attempts == 1 else "attempts"
+        own = _grouped(asked, purpose, attempts, dataset, correlation)
+        strange = _grouped(asked, "strangers", attempts, dataset, correlation)
+        if not strange and attempts > 1:
             continue
-        points, measured = _identification(groups, attempts, seed)
+        points, measured = _identification(own, strange, attempts, seed)
         identification += points
         strangers.append(measured)
-        points, measured, trade_offs[attempts] = _verification(_claimed(groups), attempts, seed)
+        points, measured, trade_offs[attempts] = _verification(
+            _claimed(own, strange), attempts, seed
+        )
         verification += points
         claims.append(measured)
     parts = stranger_folds(len(dataset.classes)).max() + 1
@@ -338,7 +349,7 @@ def _joined(parts: list[_Scores]) -> _Scores:
 
 def _correlation(asked: Asked, dataset: Dataset) -> float:
     """What makes the posterior of two attempts calibrated; 0 where nobody has three typings."""
-    pairs = list(_grouped(asked, "attempts", 2, dataset, correlation=0.0))
+    pairs = _grouped(asked, "attempts", 2, dataset, correlation=0.0)
     if not pairs:
         return 0.0
     evidence = np.concatenate([pair.evidence for pair in pairs])[..., np.newaxis]
@@ -348,18 +359,22 @@ def _correlation(asked: Asked, dataset: Dataset) -> float:
 
 def _grouped(
     asked: Asked, purpose: str, attempts: int, dataset: Dataset, correlation: float
-) -> Iterator[Groups]:
+) -> list[Groups]:
     """The groups of so many attempts in a row, for each trial of that purpose that has them."""
-    together = min(size for size in TOGETHER if size >= attempts)
+    span = attempts
+    if purpose == "attempts":  # held out in blocks, which groups keep to
+        sizes = TOGETHER[-1:] if dataset.has_sessions else TOGETHER
+        span = min(size for size in sizes if size >= attempts)
+    folds = stranger_folds(len(dataset.classes))
+    groups = []
     for trial, answers in asked:
-        if trial.purpose != purpose or trial.attempts != together:
+        if trial.purpose != purpose or (purpose == "attempts" and trial.attempts != span):
             continue
-        users = dataset.targets[trial.test]
-        block = dataset.repetitions[trial.test] // together
-        place = dataset.repetitions[trial.test] % together // attempts
-        # Groups by user, session, block of repetitions, and place in that; incomplete ones
-        # don't count.
-        key = np.stack([users, dataset.sittings[trial.test], block, place], axis=1)
+        users, turns = dataset.targets[trial.test], dataset.turns[trial.test]
+        # By user, session, block and place in that; incomplete groups don't count.
+        key = np.stack(
+            [users, dataset.sittings[trial.test], turns // span, turns % span // attempts], axis=1
+        )
         _, group, sizes = np.unique(key, axis=0, return_inverse=True, return_counts=True)
         order = np.argsort(group, kind="stable")
         order = order[(sizes == attempts)[group[order]]]
@@ -367,82 +382,68 @@ def _grouped(
             continue
         evidence = answers.scores[order].astype(np.float64)
         evidence = evidence.reshape(-1, attempts, evidence.shape[1])
-        fused = fuse(evidence, correlation)
-        yield Groups(fused, users[order][::attempts], answers.known, trial.fold)
+        users = users[order][::attempts]
+        groups.append(Groups(fuse(evidence, correlation), users, answers.known, folds[users]))
+    return groups
 
 
-def _held_out(asked: Asked, dataset: Dataset) -> Iterator[Groups]:
-    """The held-out typings, one attempt each, of trials without strangers."""
-    for trial, answers in asked:
-        if trial.purpose == "held out":
-            users = dataset.targets[trial.test]
-            yield Groups(answers.scores.astype(np.float64), users, answers.known, trial.fold)
-
-
-def _identified(groups: list[Groups]) -> _Scores:
-    """The statistic of the best candidates: of known users, and of strangers."""
-    parts = []
+def _identified(groups: list[Groups]) -> tuple[np.ndarray, np.ndarray]:
+    """The statistic of the best candidates, and whether they are right."""
+    statistic, right = [], []
     for group in groups:
-        statistic = STATISTIC.of_all(group.evidence)
         best = group.evidence.argmax(axis=1)
-        top = np.take_along_axis(statistic, best[:, np.newaxis], axis=1)[:, 0]
-        parts.append((top, best == group.places, group.places >= 0, group))
-    return _collect(parts)
+        every = STATISTIC.of_all(group.evidence)
+        statistic.append(np.take_along_axis(every, best[:, np.newaxis], axis=1)[:, 0])
+        right.append(best == group.places)
+    return _joined_arrays(statistic), _joined_arrays(right).astype(bool)
 
 
-def _claimed(groups: list[Groups]) -> _Scores:
+def _claimed(own: list[Groups], strange: list[Groups]) -> _Scores:
     """The statistic of claims: of known users to be themselves, and false ones: of strangers to
     be each of the known or, where there are no strangers, of the known to be each other.
     """
-    parts = []
-    for group in groups:
-        statistic = STATISTIC.of_all(group.evidence)
-        known = group.places >= 0
-        own = np.full(len(known), -np.inf)
-        own[known] = statistic[known, group.places[known]]
-        parts.append((own, known, known, group))
-    scores = _collect(parts)
+    right = [
+        np.take_along_axis(STATISTIC.of_all(group.evidence), group.places[:, np.newaxis], axis=1)[
+            :, 0
+        ]
+        for group in own
+    ]
     false, users, folds = [], [], []
-    anybody_strange = any((group.places < 0).any() for group in groups)
-    for group in groups:
-        statistic = STATISTIC.of_all(group.evidence)
-        rows = group.places < 0 if anybody_strange else np.ones(len(group.users), bool)
-        wrong = np.arange(statistic.shape[1]) != group.places[rows, np.newaxis]
-        false.append(statistic[rows][wrong])
-        users.append(np.repeat(group.users[rows], wrong.sum(axis=1)))
-        folds.append(np.full(wrong.sum(), group.fold))
-    return replace(
-        scores,
-        false=np.concatenate(false),
-        false_users=np.concatenate(users),
-        false_folds=np.concatenate(folds),
-    )
-
-
-def _collect(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, Groups]]) -> _Scores:
-    statistic, found, known = (
-        np.concatenate(column) for column in list(zip(*parts, strict=True))[:3]
-    )
-    users = np.concatenate([group.users for *_, group in parts])
-    folds = np.concatenate([np.full(len(group.users), group.fold) for *_, group in parts])
+    for group in strange or own:
+        wrong = np.arange(group.evidence.shape[1]) != group.places[:, np.newaxis]
+        false.append(STATISTIC.of_all(group.evidence)[wrong])
+        users.append(np.repeat(group.users, wrong.sum(axis=1)))
+        folds.append(np.repeat(group.folds, wrong.sum(axis=1)))
     return _Scores(
-        right=statistic[known],
-        found=found[known],
-        users=users[known],
-        folds=folds[known],
-        false=statistic[~known],
-        false_users=users[~known],
-        false_folds=folds[~known],
+        right=_joined_arrays(right),
+        found=np.ones(sum(map(len, right)), bool),
+        users=_joined_arrays([group.users for group in own]).astype(np.int64),
+        folds=_joined_arrays([group.folds for group in own]),
+        false=_joined_arrays(false),
+        false_users=_joined_arrays(users).astype(np.int64),
+        false_folds=_joined_arrays(folds),
     )
 
 
-def _identification(groups: list[Groups], attempts: int, seed: int) -> tuple[list[dict], dict]:
-    scores = _identified(groups)
-    strangers = len(scores.false) > 0
-    # Without strangers, what may be let through is read off false claims.
-    false = scores.false if strangers else _claimed(groups).false
+def _joined_arrays(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _identification(
+    own: list[Groups], strange: list[Groups], attempts: int, seed: int
+) -> tuple[list[dict], dict]:
+    right, found = _identified(own)
+    false, _ = _identified(strange)
+    claims = _claimed(own, strange)
+    strangers = len(false) > 0
+    if strangers:
+        false_users = np.concatenate([group.users for group in strange])
+        false_folds = np.concatenate([group.folds for group in strange])
+    else:  # what may be let through is read off false claims
+        false, false_users, false_folds = claims.false, claims.false_users, claims.false_folds
+    scores = _Scores(right, found, claims.users, claims.folds, false, false_users, false_folds)
     points, measured = [], []
-    for fpir in FPIR:
+    for fpir in _supported(FPIR, DEFAULT_FPIR, len(false)):
         share = None
         if strangers and len(scores.right) > 0:
             passed, accepted = scores.passed(fpir)
@@ -463,7 +464,11 @@ def _identification(groups: list[Groups], attempts: int, seed: int) -> tuple[lis
                 "fnir": None if share is None else _rounded(1 - share),
             }
         )
-    found = {"attempts": attempts, "n": len(scores.right), "strangers": len(scores.false)}
+    found = {
+        "attempts": attempts,
+        "n": len(scores.right),
+        "strangers": len(false) if strangers else 0,
+    }
     if measured:
         found["auroc"] = _rounded(area_under_curve(scores.right, scores.false))
     return points, {**found, "points": measured}
@@ -473,7 +478,7 @@ def _verification(
     scores: _Scores, attempts: int, seed: int
 ) -> tuple[list[dict], dict, tuple[np.ndarray, np.ndarray]]:
     points, measured = [], []
-    for fmr in FMR:
+    for fmr in _supported(FMR, DEFAULT_FMR, len(scores.false)):
         share = None
         if len(scores.right) > 0:
             passed, accepted = scores.passed(fmr)
@@ -502,6 +507,13 @@ def _verification(
         found["eerInterval"] = [_rounded(bound) for bound in by_user.equal_interval(seed)]
         trade_off = by_user.trade_off()
     return points, {**found, "points": measured}, trade_off
+
+
+def _supported(rates: tuple[float, ...], default: float, false: int) -> list[float]:
+    """The rates that so many false scores can tell, one of which would be passed; and that
+    which holds where a request names none, whatever it is worth.
+    """
+    return [rate for rate in rates if rate * false >= 1 or rate == default]
 
 
 def _share(ranks: np.ndarray, upto: int) -> float:

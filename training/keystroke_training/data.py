@@ -91,6 +91,16 @@ class Dataset:
         return numbers
 
     @property
+    def turns(self) -> np.ndarray:
+        """Which typing of its user and session each row is, counted from 0, [rows]."""
+        numbers = self.repetitions
+        for target in range(len(self.classes)):
+            for session in np.unique(self.sessions[self.targets == target]):
+                own = (self.targets == target) & (self.sessions == session)
+                numbers[own] -= numbers[own].min()
+        return numbers
+
+    @property
     def has_sessions(self) -> bool:
         """Whether users have more than one session, so that folds hold out sessions."""
         return bool(self.sittings.any())

@@ -8,6 +8,7 @@ from keystroke_training.calibration import log_softmax
 
 FPIR = (0.01, 0.05, 0.1)
 FMR = (0.001, 0.01, 0.05)
+DEFAULT_FPIR, DEFAULT_FMR = 0.05, 0.01  # as the service has them
 MOST_ATTEMPTS = 4
 
 

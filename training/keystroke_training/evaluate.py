@@ -81,7 +81,8 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
     - "held out": leave one repetition (or session) out, for every model;
     - "later": fit on the first typings of every user, ask about the last quarter;
     - "attempts": several repetitions in a row held out together, two or four;
-    - "strangers": the same with a part of the users left out as well;
+    - "strangers": a part of the users left out, and the models fitted on all typings of the
+      others, as the ones that are shipped are;
     - "enrolment": users left out, and enrolled with a few typings, of other sessions than those
       that are asked about.
 
@@ -103,13 +104,14 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
     if last.any():
         trials.append(_trial("later", ours, ~last, last))
     stranger_of = stranger_folds(len(dataset.classes))[dataset.targets]
-    for attempts in TOGETHER:
-        for out in _blocks(dataset, attempts):
-            trials.append(_trial("attempts", ours, ~out, out, attempts))
-            for fold in range(stranger_of.max() + 1):
-                strangers = stranger_of == fold
-                known, asked = ~out & ~strangers, out | strangers
-                trials.append(_trial("strangers", ours, known, asked, attempts, fold))
+    # Sessions are held out whole, whatever the number of attempts.
+    for attempts in TOGETHER[-1:] if dataset.has_sessions else TOGETHER:
+        trials += [
+            _trial("attempts", ours, ~out, out, attempts) for out in _blocks(dataset, attempts)
+        ]
+    for fold in range(stranger_of.max() + 1):
+        strangers = stranger_of == fold
+        trials.append(_trial("strangers", ours, ~strangers, strangers, 1, fold))
     units = _units(dataset)
     typings = [np.flatnonzero(dataset.targets == user) for user in range(len(dataset.classes))]
     enough = np.array([len(_enrolments(units, own)) > 0 for own in typings])[dataset.targets]
@@ -213,8 +215,9 @@ def _blocks(dataset: Dataset, attempts: int) -> list[np.ndarray]:
     blocks = max(1, min(most // attempts, MAX_BLOCKS))
     complete = dataset.repetitions < counts // attempts * attempts
     block = dataset.repetitions // attempts % blocks
+    single = (counts <= attempts) & (dataset.repetitions == 0)
     return [
-        np.where(counts > attempts, complete & (block == number), dataset.repetitions == 0)
+        np.where(counts > attempts, complete & (block == number), single & (number == 0))
         for number in range(blocks)
     ]
 

@@ -9,6 +9,7 @@ from keystroke_training.templates import Templates
 from keystroke_training.trees import Trees
 
 WEIGHTS = np.array([0.65, 0.65])  # where there is nothing to learn them from
+MOST = 4.0  # a handful of typings, all recognised, would make them infinite
 
 
 class Fusion:
@@ -29,7 +30,8 @@ class Fusion:
                 templates.held_out_evidence[of_templates],
                 trees.held_out_evidence[of_trees],
             ]
-            self.weights = learn_weights(np.stack(evidence, axis=2), targets[rows])
+            learned = learn_weights(np.stack(evidence, axis=2), targets[rows])
+            self.weights = np.minimum(learned, MOST)
         return self
 
     def evidence(self, rows: np.ndarray) -> np.ndarray:

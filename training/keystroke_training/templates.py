@@ -24,11 +24,12 @@ PRIOR_USERS = 5
 TOGETHER = 3
 RIDGE = 0.1
 START = 0.15
+MOST = 4.0  # times what the ridge leaves: few typings, all recognised, would ask for ever more
 STEPS = 5  # towards a centre; what is left is below a hundredth of a spread
 
 WEIGHT_FOLDS = 4
 MAX_LEARNING_ROWS = 1_000
-MAX_LEARNING_SIZE = 10**8  # numbers: 800 MB
+MAX_LEARNING_SIZE = 25_000_000  # numbers: 200 MB, and four times that while learning
 
 
 class Templates:
@@ -75,7 +76,7 @@ class Templates:
             self.held_out_evidence[out] = densities[out] @ _learn(densities[~out], held_out[~out])
         # The ridge makes the weights smaller than they should be for an honest posterior.
         if len(held_out) > 0:
-            scale = learn_weights(self.held_out_evidence[..., np.newaxis], held_out)[0]
+            scale = min(learn_weights(self.held_out_evidence[..., np.newaxis], held_out)[0], MOST)
             self.weights = scale * self.weights
             self.held_out_evidence *= scale
         self.weights = more_typings(targets) * self.weights

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from keystroke_training import evaluate, parity, training, trees
+from keystroke_training.__main__ import REPOSITORY, main
 from keystroke_training.data import Dataset, read_dataset
 from tests.typings import made_up_csv
+
+TYPISTS = REPOSITORY / "test" / "fixtures" / "typists"
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,31 @@ def make_dataset(tmp_path):
         return read_dataset(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """The folder of one whole run, and its data file: the made-up typists of the service's tests,
+    three users of 5, 6 and 7 typings with string ids.
+    """
+    models = tmp_path_factory.mktemp("run") / "models"
+    data = TYPISTS / "keystrokes.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONWARNINGS", "error")  # in the workers too
+        assert main([str(data), "--out", str(models)]) == 0
+    return models, data
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Runs with few trees and few comparisons, all in this process, where warnings are failures."""
+
+    def run_here(trials, dataset, seed):
+        evaluate._receive(dataset, seed)
+        for trial in trials:
+            yield trial, evaluate._run_trial(trial)
+
+    monkeypatch.setattr(trees, "TREES", 5)
+    monkeypatch.setattr(parity, "PERTURBED", 500)
+    monkeypatch.setattr(training, "run", run_here)
+    monkeypatch.setattr(evaluate, "_shared", None, raising=False)

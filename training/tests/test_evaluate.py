@@ -1,30 +1,44 @@
-"""Leave one repetition out, ranks and intervals."""
+"""Which models are asked about which typings, and what they answer."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from keystroke_training import evaluate
+from keystroke_training.data import DataError
+from keystroke_training.disturbances import DISTURBANCES
 from keystroke_training.evaluate import (
-    Evaluation,
-    cumulative_match,
-    evaluate,
-    fold_count,
-    rank1_interval,
+    ENROLLED,
+    PROBES,
+    Trial,
+    ask,
+    lay_out,
     rank_candidates,
+    run,
+    stranger_folds,
 )
-from keystroke_training.models import REFERENCES
+from keystroke_training.models import MODELS, fit_models
+from keystroke_training.templates import Templates
+
+NAMES = [model.name for model in MODELS]
+OURS = ("templates", "trees", "best")
+TEN = [str(user) for user in range(1, 11)]
 
 
-class Answers:
-    """Stands for an estimator that answers fixed labels and scores."""
+def trials_for(trials, purpose):
+    return [trial for trial in trials if trial.purpose == purpose]
 
-    def __init__(self, labels, scores):
-        self.labels, self.scores = np.array(labels), np.array(scores)
 
-    def predict(self, rows):
-        return self.labels
+def in_sessions(dataset, size):
+    """The same typings, so many of each user in a session."""
+    return replace(dataset, sessions=1 + dataset.repetitions // size)
 
-    def predict_proba(self, rows):
-        return self.scores
+
+@pytest.fixture
+def ten(make_dataset):
+    """Ten users of 2 to 13 typings."""
+    return make_dataset(users=TEN, repetitions=[2, 13, 8, 9, 3, 12, 8, 8, 4, 9])
 
 
 @pytest.mark.parametrize(
@@ -39,74 +53,242 @@ class Answers:
         (2, [0.3, 0.3, 0.4], 0, 2),  # the lower class is first among equals
         (2, [0.3, 0.3, 0.4], 1, 3),
         (2, [0.3, 0.3 + 1e-12, 0.4], 0, 2),  # equal in the float32 that the service sees
+        (1, [-900.0, -3.0, -900.0], 2, 3),
     ],
 )
 def test_ranks_follow_the_services_order(label, scores, true, rank):
-    predicted, ranks = rank_candidates(
-        Answers([label], [scores]), np.ones((1, 8)), np.array([true])
-    )
-    assert predicted.tolist() == [label]
+    ranks = rank_candidates(np.array([label]), np.array([scores]), np.array([true]))
     assert ranks.tolist() == [rank]
 
 
 def test_rows_are_narrowed_as_the_service_narrows_them():
     seen = []
 
-    class Witness(Answers):
+    class Witness:
         def predict(self, rows):
             seen.append(rows)
-            return super().predict(rows)
+            return np.array([0])
 
-    rank_candidates(Witness([0], [[0.7, 0.3]]), np.full((1, 8), 0.1), np.array([0]))
-    assert seen[0].tolist() == [[float(np.float32(0.1))] * 8]
+        def predict_proba(self, rows):
+            seen.append(rows)
+            return np.array([[0.7, 0.3]])
 
-
-def test_cumulative_match_counts_ranks_up_to_each():
-    assert cumulative_match(np.array([1, 1, 3, 9]), 4).tolist() == [0.5, 0.5, 0.75, 0.75]
-
-
-def test_the_interval_resamples_users_not_typings():
-    targets = np.repeat(np.arange(20), 50)
-    together = np.where(targets < 10, 1, 2)  # ten users always, ten never
-    apart = np.where(np.arange(1000) % 2, 1, 2)  # every user every other time
-    low, high = rank1_interval(together, targets, seed=1)
-    assert 0.2 < low < 0.4 < 0.6 < high < 0.8
-    assert rank1_interval(apart, targets, seed=1) == [0.5, 0.5]
-    assert rank1_interval(together, targets, seed=1) == [low, high]
+    predicted, scores = ask(Witness(), np.full((1, 8), 0.1))
+    assert (predicted.tolist(), scores.tolist()) == ([0], [[0.7, 0.3]])
+    assert [rows.tolist() for rows in seen] == [[[float(np.float32(0.1))] * 8]] * 2
 
 
-def test_folds_are_as_many_as_repetitions_but_ten_at_most(make_dataset):
-    assert fold_count(make_dataset(repetitions=[2, 7, 3])) == 7
-    assert fold_count(make_dataset(repetitions=[2, 14, 3])) == 10
+@pytest.mark.parametrize("sessions", [False, True])
+def test_no_row_is_fitted_on_and_asked_about_at_once(ten, sessions):
+    dataset = in_sessions(ten, 1) if sessions else ten
+    for trial in lay_out(dataset, NAMES):
+        assert len(trial.train) > 0
+        assert len(trial.test) > 0
+        assert not np.isin(trial.train, trial.test).any()
 
 
-def test_every_row_is_answered_once_by_models_that_never_saw_it(make_dataset):
-    dataset = make_dataset(repetitions=[2, 12, 5], noise=5.0)
-    fitted = {
-        reference.name: reference.fit(dataset.rows, dataset.targets, 1) for reference in REFERENCES
+def test_no_session_is_fitted_on_and_asked_about_at_once(make_dataset):
+    dataset = in_sessions(make_dataset(users=TEN[:5], repetitions=[24, 6, 13, 9, 24]), 3)
+    trials = lay_out(dataset, NAMES)
+    assert {trial.purpose for trial in trials} == {
+        *("held out", "later", "attempts", "strangers", "enrolment")
     }
-    found = evaluate(dataset, fitted, seed=1)
-    fold_of = dataset.repetitions % 10
-    for reference in REFERENCES:
-        result = found[reference.name]
-        assert result.folds == 10
-        for fold in range(10):
-            held = fold_of == fold
-            estimator = reference.fit(dataset.rows[~held], dataset.targets[~held], 1)
-            predicted, ranks = rank_candidates(estimator, dataset.rows[held], dataset.targets[held])
-            assert np.array_equal(result.predicted[held], predicted)
-            assert np.array_equal(result.ranks[held], ranks)
+    for trial in trials:
+        sessions = [
+            set(zip(dataset.targets[rows], dataset.sessions[rows], strict=True))
+            for rows in (trial.train, trial.test)
+        ]
+        assert not sessions[0] & sessions[1]
 
 
-def test_figures_are_shares_of_held_out_and_of_training_rows():
-    evaluation = Evaluation(
-        folds=2,
-        targets=np.array([0, 0, 1, 1]),
-        predicted=np.array([0, 1, 1, 1]),
-        ranks=np.array([1, 6, 1, 1]),
-        training_ranks=np.array([1, 2, 1, 1]),
-    )
-    figures = evaluation.to_json(seed=1)
-    assert (figures["n"], figures["rank1"], figures["rank5"]) == (4, 0.75, 0.75)
-    assert figures["macroF1"] == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-4)
-    assert figures["training"] == {"n": 4, "rank1": 0.75, "rank5": 1.0}
+def test_every_row_is_held_out_once_by_each_model(ten):
+    trials = trials_for(lay_out(ten, NAMES), "held out")
+    for names in [("svm",), ("rf",), ("xgb",), ("summary",), OURS]:
+        own = [trial for trial in trials if trial.names == names]
+        assert len(own) == 10
+        asked = np.concatenate([trial.test for trial in own])
+        assert sorted(asked) == list(range(len(ten.targets)))
+        for trial in own:
+            assert len(trial.train) + len(trial.test) == len(ten.targets)
+            assert set(ten.targets[trial.train]) == set(range(10))
+
+
+def test_there_are_as_many_folds_as_wanted(ten):
+    assert len(trials_for(lay_out(ten, ["rf"], 3), "held out")) == 3
+    with pytest.raises(DataError, match="14 folds"):
+        lay_out(ten, ["rf"], 14)
+
+
+def test_reference_models_are_asked_about_held_out_rows_only(ten):
+    assert {trial.purpose for trial in lay_out(ten, ["svm", "summary"])} == {"held out"}
+
+
+def test_models_that_are_not_wanted_are_in_no_trial(ten):
+    trials = lay_out(ten, ["rf", "trees"])
+    assert {name for trial in trials for name in trial.names} == {"rf", "trees"}
+    assert not trials_for(trials, "enrolment")
+
+
+def test_the_last_quarter_of_everybodys_typings_is_later(ten):
+    (trial,) = trials_for(lay_out(ten, NAMES), "later")
+    last = [
+        row
+        for row, (user, place) in enumerate(zip(ten.targets, ten.repetitions, strict=True))
+        if place >= ten.repetition_counts[user] - ten.repetition_counts[user] // 4
+    ]
+    assert trial.test.tolist() == last
+    assert set(ten.targets[trial.train]) == set(range(10))
+
+
+def test_two_or_four_typings_in_a_row_are_held_out_together(make_dataset):
+    dataset = make_dataset(users=TEN[:3], repetitions=[2, 5, 11])
+    trials = trials_for(lay_out(dataset, NAMES), "attempts")
+    held = {2: set(), 4: set()}
+    left_one = []
+    for trial in trials:
+        own = [dataset.repetitions[trial.test][dataset.targets[trial.test] == u] for u in range(3)]
+        left_one.append(own[0].tolist())
+        if trial.attempts == 4:
+            assert own[1].tolist() in ([0, 1, 2, 3], [])
+        for place in own[2].tolist():
+            start = place // trial.attempts * trial.attempts
+            assert set(range(start, start + trial.attempts)) <= set(own[2].tolist())
+        held[trial.attempts] |= set(own[2].tolist())
+    assert held == {2: set(range(10)), 4: set(range(8))}
+    # Who has no more than two is left one, and counts once.
+    assert sorted(left_one) == [[], [], [], [], [0], [0]]
+
+
+def test_strangers_are_in_no_training_rows_and_everyone_is_one_in_turn(ten):
+    trials = trials_for(lay_out(ten, NAMES), "strangers")
+    for trial in trials:
+        known = set(ten.targets[trial.train])
+        strangers = set(np.flatnonzero(stranger_folds(10) == trial.fold))
+        assert known == set(range(10)) - strangers
+        # All that strangers typed is asked about, and all that others typed fitted on.
+        asked = np.isin(ten.targets, [*strangers])
+        assert np.array_equal(np.flatnonzero(asked), trial.test)
+        assert np.array_equal(np.flatnonzero(~asked), trial.train)
+    assert {trial.fold for trial in trials} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("users", range(3, 14))
+def test_two_users_at_least_stay_known(users):
+    folds = stranger_folds(users)
+    assert len(folds) == users
+    assert np.bincount(folds).min() >= 1
+    assert users - np.bincount(folds).max() >= 2
+
+
+def test_of_two_users_nobody_is_a_stranger(make_dataset):
+    dataset = make_dataset(users=["1", "2"], repetitions=[9, 9])
+    assert stranger_folds(2).tolist() == [-1, -1]
+    assert not trials_for(lay_out(dataset, NAMES), "strangers")
+    assert not trials_for(lay_out(dataset, NAMES), "enrolment")
+
+
+def test_users_of_enough_typings_are_enrolled_where_there_are_impostors_for_them(ten):
+    trials = trials_for(lay_out(ten, NAMES), "enrolment")
+    # Of the ten, in class order: fold 0 has 2, 3 and 4 typings and 8; only 1 and 2 have two.
+    enough = {1: {1, 5, 9}, 2: {2, 6}, 3: {3, 7}}
+    assert {trial.fold: set(ten.targets[trial.test]) for trial in trials} == enough
+    for trial in trials:
+        assert trial.names == ("templates",)
+        assert not (stranger_folds(10)[ten.targets[trial.train]] == trial.fold).any()
+
+
+@pytest.mark.parametrize("size", [None, 2, 5, 9])
+def test_probes_are_of_other_sessions_than_what_a_user_is_enrolled_with(make_dataset, size):
+    dataset = make_dataset(users=["1", "2"], repetitions=[18, 18])
+    dataset = dataset if size is None else in_sessions(dataset, size)
+    rows = np.flatnonzero(dataset.targets == 1)
+    choices = evaluate._enrolments(evaluate._units(dataset), rows)
+    assert [enrolled[0] - rows[0] for enrolled, _ in choices] == [0, 4, 9, 13]
+    for enrolled, probes in choices:
+        assert (len(enrolled), len(probes)) == (ENROLLED, PROBES)
+        units = dataset.repetitions if size is None else dataset.sessions
+        assert not np.isin(units[probes], units[enrolled]).any()
+    if size is None:
+        assert np.array_equal(choices[0][1], rows[5:8])
+
+
+def test_a_user_with_too_few_other_sessions_is_not_enrolled(make_dataset):
+    dataset = in_sessions(make_dataset(users=["1", "2"], repetitions=[9, 8]), 5)
+    units = evaluate._units(dataset)
+    typings = [np.flatnonzero(dataset.targets == user) for user in range(2)]
+    assert evaluate._enrolments(units, typings[1]) == []
+    assert evaluate._enrolments(evaluate._units(replace(dataset, sessions=0 * units)), typings[1])
+
+
+@pytest.mark.usefixtures("quick")
+def test_answers_are_those_of_models_that_saw_the_training_rows_only(make_dataset):
+    dataset = make_dataset(repetitions=[2, 5, 4], keys=4)
+    evaluate._receive(dataset, 3)
+    trials = [
+        trial for trial in lay_out(dataset, NAMES) if trial.purpose in ("held out", "strangers")
+    ]
+    for trial in trials[::3]:
+        answers = evaluate._run_trial(trial)
+        assert set(answers) == set(trial.names)
+        known = sorted(set(dataset.targets[trial.train]))
+        targets = np.array([known.index(target) for target in dataset.targets[trial.train]])
+        models = [model for model in MODELS if model.name in trial.names]
+        rows = {name: values[trial.train] for name, values in dataset.features.items()}
+        fitted = fit_models(models, rows, targets, 3, 4)
+        for model in models:
+            found, values = answers[model.name], dataset.features[model.features]
+            predicted, scores = ask(fitted[model.name], values[trial.test])
+            assert found.known.tolist() == known
+            assert found.predicted.tolist() == [known[place] for place in predicted]
+            assert np.array_equal(found.scores, scores.astype(np.float32))
+            if trial.purpose == "strangers":
+                assert (found.top_scores, found.disturbed) == (None, {})
+                continue
+            top = ask(fitted[model.name], values[trial.train])[1]
+            assert np.array_equal(found.top_scores, top.astype(np.float32))
+            assert set(found.disturbed) == set(DISTURBANCES)
+            changed = DISTURBANCES["jitter 8 ms"](dataset, trial.test).features[model.features]
+            ranks = rank_candidates(*ask(fitted[model.name], changed), dataset.targets[trial.test])
+            assert np.array_equal(found.disturbed["jitter 8 ms"], ranks)
+
+
+def test_unknown_users_are_enrolled_and_compared_with_each_other(make_dataset):
+    dataset = make_dataset(users=TEN[:6], repetitions=[8, 4, 9, 10, 12, 8], keys=4)
+    (trial,) = trials_for(lay_out(dataset, ["templates"]), "enrolment")
+    evaluate._receive(dataset, 1)
+    found = evaluate._run_trial(trial)["templates"]
+    rows = dataset.features["timings"].astype(np.float32).astype(np.float64)
+    known = [1, 2, 3, 5]
+    train = np.isin(dataset.targets, known)
+    targets = np.array([known.index(target) for target in dataset.targets[train]])
+    model = Templates().fit(rows[train], targets)
+    assert found.claimed.tolist() == [0, 4]
+    assert found.users.tolist() == [0, 4] * 4
+    # The second choice begins at a quarter of each one's typings.
+    typings = [
+        np.roll(rows[dataset.targets == user], -start, axis=0) for user, start in ((0, 2), (4, 3))
+    ]
+    evidence = model.evidence_for([own[:5] for own in typings], typings[1][5:8])
+    np.testing.assert_allclose(found.evidence[3], evidence)
+    np.testing.assert_allclose(found.cohort[3], model.evidence(typings[1][5:8]))
+    assert found.evidence.shape == (8, 3, 2)
+    assert found.cohort.shape == (8, 3, 4)
+
+
+def test_trials_have_the_same_answers_in_workers_as_here(make_dataset, capsys):
+    dataset = make_dataset(repetitions=[2, 3, 2], keys=3)
+    trials = lay_out(dataset, ["svm", "templates"])[:4]
+    evaluate._receive(dataset, 1)
+    found = list(run(trials, dataset, 1))
+    assert sorted(map(id, trials)) == sorted(id(trial) for trial, _ in found)
+    for trial, answers in found:
+        expected = evaluate._run_trial(trial)
+        for name in trial.names:
+            assert np.array_equal(answers[name].scores, expected[name].scores)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" (")[2] for line in lines] == [f"{n} of 4)" for n in range(1, 5)]
+
+
+def test_a_trial_is_of_known_users_and_one_attempt_unless_it_says_so():
+    trial = Trial("held out", ("rf",), np.array([0]), np.array([1]))
+    assert (trial.attempts, trial.fold) == (1, -1)

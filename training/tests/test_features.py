@@ -1,11 +1,19 @@
-"""The eight numbers a typing is recognised by."""
+"""The numbers a typing is recognised by: the eight, and one and more for each time."""
 
 import math
 
 import numpy as np
 import pytest
 
-from keystroke_training.features import FEATURE_ORDER, features, timing_series
+from keystroke_training.features import (
+    FEATURE_ORDER,
+    FLOOR_MS,
+    RPT_SCALE_MS,
+    features,
+    timing_features,
+    timing_names,
+    timing_series,
+)
 
 
 @pytest.fixture
@@ -68,3 +76,57 @@ def test_sums_run_key_after_key_so_that_the_service_gets_the_same_bits():
 def test_two_keys_have_no_spread_between_them():
     row = features(np.array([[0.0, 120.0]]), np.array([[80.0, 190.0]]))[0]
     assert row.tolist() == [75.0, 5.0, 120.0, 0.0, 110.0, 0.0, 40.0, 0.0]
+
+
+def named(press, release):
+    """The raw features of one typing by name."""
+    rows = timing_features(np.array([press], float), np.array([release], float))
+    return dict(zip(timing_names(len(press)), rows[0], strict=True))
+
+
+def test_raw_features_have_names_in_the_order_the_service_is_built_for():
+    assert timing_names(2) == [
+        *("logHT[0]", "logHT[1]", "logPPT[0]", "logRRT[0]", "asinhRPT[0]"),
+        *("relativeHT[0]", "relativeHT[1]", "relativePPT[0]", "medianHT", "medianPPT"),
+    ]
+    assert len(timing_names(13)) == 76
+    assert len(set(timing_names(13))) == 76
+
+
+def test_raw_features_of_a_typing_with_rollover():
+    found = named([0, 100, 150], [90, 210, 200])
+    assert found == pytest.approx(
+        {
+            "logHT[0]": math.log(90),
+            "logHT[1]": math.log(110),
+            "logHT[2]": math.log(50),
+            "logPPT[0]": math.log(100),
+            "logPPT[1]": math.log(50),
+            "logRRT[0]": math.log(120),
+            "logRRT[1]": math.log(FLOOR_MS),  # −10 ms
+            "asinhRPT[0]": math.asinh(10 / 40),
+            "asinhRPT[1]": math.asinh(-60 / 40),
+            "relativeHT[0]": 0,
+            "relativeHT[1]": math.log(110 / 90),
+            "relativeHT[2]": math.log(50 / 90),
+            "relativePPT[0]": math.log(100 / 50) / 2,
+            "relativePPT[1]": -math.log(100 / 50) / 2,
+            "medianHT": math.log(90),
+            "medianPPT": (math.log(100) + math.log(50)) / 2,
+        }
+    )
+
+
+def test_times_that_no_clock_resolves_count_as_the_shortest_it_does():
+    found = named([0, 0, 3], [0, FLOOR_MS, 2 * FLOOR_MS])
+    for name in ("logHT[0]", "logHT[1]", "logPPT[0]", "logPPT[1]", "logRRT[0]", "medianPPT"):
+        assert found[name] == math.log(FLOOR_MS), name
+
+
+def test_raw_features_do_not_ask_when_the_typing_began(typings):
+    press, release = typings
+    moved = timing_features(press + 2.0**40, release + 2.0**40)
+    assert np.array_equal(moved, timing_features(press, release))
+    assert moved.shape == (500, 76)
+    assert np.isfinite(moved).all()
+    assert RPT_SCALE_MS == 40

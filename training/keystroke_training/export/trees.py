@@ -5,7 +5,7 @@ from onnx import TensorProto
 
 from keystroke_training.export.graph import INPUT, SCORES, Classes, GraphBuilder
 from keystroke_training.export.tree_ensemble import classification_trees, tree_ensemble
-from keystroke_training.trees import FLOOR, Trees
+from keystroke_training.trees import Trees
 
 
 def export_trees(estimator: Trees, classes: Classes) -> bytes:
@@ -16,14 +16,13 @@ def export_trees(estimator: Trees, classes: Classes) -> bytes:
     nothing but the last bits of a leaf that rows of different users share.
     """
     graph = GraphBuilder()
-    members = estimator.forest.estimators_
-    trees = [tree for member in members for tree in classification_trees(member)]
+    trees = [
+        tree for member in estimator.forest.estimators_ for tree in classification_trees(member)
+    ]
     votes = tree_ensemble(graph, INPUT, trees, len(classes), TensorProto.FLOAT)
-    count = graph.constant("trees", np.array(len(members), np.float32))
-    shares = graph.add("Div", [votes, count], "shares")
-    floor = graph.constant("floor", np.array(FLOOR, np.float32))
-    raised = graph.add("Max", [shares, floor], "raised_shares")
-    exponent = graph.constant("exponent", np.array(estimator.exponent, np.float32))
-    graph.add("Mul", [graph.add("Log", [raised], "logarithms"), exponent], SCORES)
+    # A table, not a logarithm: the operator's last bits hang on where in a batch a number stands.
+    table = graph.constant("evidence_of_votes", estimator.evidence_of_votes.astype(np.float32))
+    whole = graph.cast(graph.add("Round", [votes], "whole"), TensorProto.INT64, "votes")
+    graph.add("Gather", [table, whole], SCORES)
     graph.answer_first_maximum(SCORES, classes)
     return graph.finish("trees", classes, width=estimator.forest.n_features_in_)
