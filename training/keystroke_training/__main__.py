@@ -101,7 +101,8 @@ def _synthesise(options: argparse.Namespace) -> None:
         )
     except ValueError as error:
         raise DataError([str(error)]) from error
-    options.data.write_text(text, "utf-8")
+    with options.data.open("x", encoding="utf-8") as file:  # never over a file that is there
+        file.write(text)
     print(f"wrote {options.data}")
 
 

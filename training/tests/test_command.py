@@ -349,8 +349,17 @@ def test_typings_are_made_up_with_the_options_given(tmp_path, capsys):
     assert dataset.has_sessions
     assert data.read_text("utf-8").startswith("subject,sessionIndex,rep,")
     first = data.read_bytes()
-    assert main(["synthesise", str(data), *sizes, "--layout", "cmu", "--seed", "10"]) == 0
-    assert data.read_bytes() != first
+    other = tmp_path / "other.csv"
+    assert main(["synthesise", str(other), *sizes, "--layout", "cmu", "--seed", "10"]) == 0
+    assert other.read_bytes() != first
+
+
+def test_typings_are_not_made_up_over_a_file_that_is_there(tmp_path, capsys):
+    data = tmp_path / "mine.csv"
+    data.write_text("real ones", "utf-8")
+    assert main(["synthesise", str(data)]) == 2
+    assert capsys.readouterr().err == f"{data}: File exists\n"
+    assert data.read_text("utf-8") == "real ones"
 
 
 def test_too_little_to_be_trained_on_is_not_made_up(tmp_path, capsys):
