@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import { BATCH_CHANNEL } from '../../src/inference/batch.js'
 import type { Recogniser } from '../../src/inference/recogniser.js'
-import { build, SUMMARY } from '../fixtures/build.js'
+import { build, postTo, SUMMARY } from '../fixtures/build.js'
 import { readGolden, TYPISTS } from '../fixtures/models.js'
 
 const golden = readGolden()
@@ -17,13 +17,7 @@ const RAW_FIELDS = ['decision', 'confidence', 'operatingPoint', 'attempts', 'ano
 // Their scores would be hidden: they tell what the models were trained on.
 const app = build(t, { SHOW_SCORES: 'rf,xgb' })
 await app.ready()
-const post = (url: string, payload: unknown) =>
-  app.inject({
-    method: 'POST',
-    url,
-    headers: { 'content-type': 'application/json' },
-    payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
-  })
+const post = postTo(app)
 
 for (const model of MODELS) {
   t.test(`the sample request is user 84 by ${model}, at every route`, async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { build, SUMMARY } from '../fixtures/build.js'
+import { build, postTo, SUMMARY } from '../fixtures/build.js'
 import { readGolden } from '../fixtures/models.js'
 
 const golden = readGolden()
@@ -12,13 +12,7 @@ interface Typing {
 
 const app = build(t)
 await app.ready()
-const post = (url: string, payload: unknown) =>
-  app.inject({
-    method: 'POST',
-    url,
-    headers: { 'content-type': 'application/json' },
-    payload: JSON.stringify(payload),
-  })
+const post = postTo(app)
 
 for (const model of RAW) {
   t.test(`${model} says whether the claimed user typed it`, async (t) => {

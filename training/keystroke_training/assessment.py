@@ -275,12 +275,11 @@ def _decide(
         strange = _grouped(asked, "strangers", attempts, dataset, correlation)
         if not strange and attempts > 1:
             continue
-        points, measured = _identification(own, strange, attempts, seed)
+        claimed = _claimed(own, strange)
+        points, measured = _identification(own, strange, claimed, attempts, seed)
         identification += points
         strangers.append(measured)
-        points, measured, trade_offs[attempts] = _verification(
-            _claimed(own, strange), attempts, seed
-        )
+        points, measured, trade_offs[attempts] = _verification(claimed, attempts, seed)
         verification += points
         claims.append(measured)
     parts = stranger_folds(len(dataset.classes)).max() + 1
@@ -430,11 +429,10 @@ def _joined_arrays(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _identification(
-    own: list[Groups], strange: list[Groups], attempts: int, seed: int
+    own: list[Groups], strange: list[Groups], claims: _Scores, attempts: int, seed: int
 ) -> tuple[list[dict], dict]:
     right, found = _identified(own)
     false, _ = _identified(strange)
-    claims = _claimed(own, strange)
     strangers = len(false) > 0
     if strangers:
         false_users = np.concatenate([group.users for group in strange])

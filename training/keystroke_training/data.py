@@ -66,22 +66,17 @@ class Dataset:
         """Feature rows, float64 [rows, features], by the name of what they hold."""
         return {"summary": self.rows, "timings": timing_features(self.press, self.release)}
 
-    @property
+    @cached_property
     def repetitions(self) -> np.ndarray:
         """Which typing of its user each row is, counted from 0 in file order, [rows]."""
-        seen: Counter[int] = Counter()
-        numbers = []
-        for target in self.targets.tolist():
-            numbers.append(seen[target])
-            seen[target] += 1
-        return np.array(numbers)
+        return occurrences(self.targets)
 
     @property
     def repetition_counts(self) -> list[int]:
         """Number of typings of each user, in class order."""
         return np.bincount(self.targets).tolist()
 
-    @property
+    @cached_property
     def sittings(self) -> np.ndarray:
         """Which session of its user each row is of, counted from 0 in ascending order, [rows]."""
         numbers = np.zeros(len(self.targets), np.int64)
@@ -90,20 +85,24 @@ class Dataset:
             numbers[own_rows] = np.unique(self.sessions[own_rows], return_inverse=True)[1]
         return numbers
 
-    @property
+    @cached_property
     def turns(self) -> np.ndarray:
         """Which typing of its user and session each row is, counted from 0, [rows]."""
-        numbers = self.repetitions
-        for target in range(len(self.classes)):
-            for session in np.unique(self.sessions[self.targets == target]):
-                own = (self.targets == target) & (self.sessions == session)
-                numbers[own] -= numbers[own].min()
-        return numbers
+        return occurrences(self.targets * (self.sittings.max() + 1) + self.sittings)
 
     @property
     def has_sessions(self) -> bool:
         """Whether users have more than one session, so that folds hold out sessions."""
         return bool(self.sittings.any())
+
+
+def occurrences(values: np.ndarray) -> np.ndarray:
+    """Which occurrence of its value each of `values` [n] is, counted from 0 in order, [n]."""
+    order = np.argsort(values, kind="stable")
+    _, starts, counts = np.unique(values[order], return_index=True, return_counts=True)
+    numbers = np.empty(len(values), np.int64)
+    numbers[order] = np.arange(len(values)) - np.repeat(starts, counts)
+    return numbers
 
 
 def read_dataset(path: Path) -> Dataset:

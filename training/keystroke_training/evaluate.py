@@ -1,7 +1,7 @@
 """Measures the models on typings they were not fitted on, and on users they do not know.
 
 Every figure comes from a `Trial`: fit models on some rows, ask about others. The trials are
-laid out here and run on all cores; what is read off them is in `measures` and `report`.
+laid out here and run on all cores; what is read off them is in `assessment`.
 """
 
 import os
@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from keystroke_training.data import Dataset, folds
 from keystroke_training.disturbances import DISTURBANCES
+from keystroke_training.features import narrowed
 from keystroke_training.models import MODELS, Estimator, Model, fit_models, predict, score
 from keystroke_training.templates import Templates
 
 # One fit serves several questions, so models that are made of each other share trials.
-_TOGETHER = ("templates", "trees", "best")
+_OF_TIMINGS = ("templates", "trees", "best")
 STRANGER_FOLDS = 4
 MAX_BLOCKS = 4
 TOGETHER = FEWEST_TOGETHER, MOST_TOGETHER = 2, 4  # attempts that are held out in a row
@@ -88,13 +89,12 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
 
     All but the first are for models of raw timings, the last for templates.
     """
-    everyone = np.ones(len(dataset.targets), bool)
     fold_of = folds(dataset, wanted=wanted)
-    groups = [(name,) for name in names if name not in _TOGETHER]
-    ours = tuple(name for name in _TOGETHER if name in names)
+    groups = [(name,) for name in names if name not in _OF_TIMINGS]
+    ours = tuple(name for name in _OF_TIMINGS if name in names)
     held_out = [fold_of == fold for fold in range(fold_of.max() + 1)]
     trials = [
-        _trial("held out", group, everyone & ~out, out)
+        _trial("held out", group, ~out, out)
         for group in [*groups, *([ours] if ours else [])]
         for out in held_out
     ]
@@ -109,14 +109,12 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
         trials += [
             _trial("attempts", ours, ~out, out, attempts) for out in _blocks(dataset, attempts)
         ]
-    for fold in range(stranger_of.max() + 1):
-        strangers = stranger_of == fold
-        trials.append(_trial("strangers", ours, ~strangers, strangers, 1, fold))
     units = _units(dataset)
     typings = [np.flatnonzero(dataset.targets == user) for user in range(len(dataset.classes))]
     enough = np.array([len(_enrolments(units, own)) > 0 for own in typings])[dataset.targets]
     for fold in range(stranger_of.max() + 1):
         strangers = stranger_of == fold
+        trials.append(_trial("strangers", ours, ~strangers, strangers, 1, fold))
         unknown = np.unique(dataset.targets[strangers & enough])
         if "templates" in ours and len(unknown) > 1:
             trials.append(
@@ -177,7 +175,7 @@ def ask(estimator: Estimator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return predicted class indices [n] and scores [n, classes] for rows [n, features],
     narrowed to float32 first as the service narrows them.
     """
-    rows = rows.astype(np.float32).astype(np.float64)
+    rows = narrowed(rows)
     return predict(estimator, rows), score(estimator, rows)
 
 
@@ -244,7 +242,7 @@ def _run_trial(trial: Trial) -> dict[str, Answers | Enrolled]:
 
 
 def _enrol(trial: Trial, dataset: Dataset) -> Enrolled:
-    rows = dataset.features["timings"].astype(np.float32).astype(np.float64)
+    rows = narrowed(dataset.features["timings"])
     _, targets = np.unique(dataset.targets[trial.train], return_inverse=True)
     model = Templates().fit(rows[trial.train], targets)
     claimed = np.unique(dataset.targets[trial.test])

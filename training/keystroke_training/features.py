@@ -84,6 +84,11 @@ def timing_features(press: np.ndarray, release: np.ndarray) -> np.ndarray:
     return np.hstack(columns)
 
 
+def narrowed(values: np.ndarray) -> np.ndarray:
+    """Return float64 values as float32 holds them: what the service and the files compute with."""
+    return values.astype(np.float32).astype(np.float64)
+
+
 def _mean_and_std(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count = series.shape[1]
     mean = _sequential_sum(series) / count

@@ -10,7 +10,7 @@ import numpy as np
 
 from keystroke_training.data import Dataset
 from keystroke_training.decisions import Statistic, confidence, fuse
-from keystroke_training.features import features, timing_features
+from keystroke_training.features import features, narrowed, timing_features
 from keystroke_training.models import Estimator, Model, predict, score
 from keystroke_training.parity import borderline_rows
 
@@ -46,9 +46,8 @@ def known_answers(
         )
         for kind in ("summary", "timings")
     }
-    narrowed = {
-        kind: values[:MAX_TRAINING_LABELS].astype(np.float32).astype(np.float64)
-        for kind, values in dataset.features.items()
+    training = {
+        kind: narrowed(values[:MAX_TRAINING_LABELS]) for kind, values in dataset.features.items()
     }
 
     def labels(estimator: Estimator, inputs: np.ndarray) -> list:
@@ -76,9 +75,9 @@ def known_answers(
         ],
         "training": {
             "sha256": dataset.sha256,
-            "rows": len(narrowed["summary"]),
+            "rows": len(training["summary"]),
             "labels": {
-                model.name: labels(estimators[model.name], narrowed[model.features])
+                model.name: labels(estimators[model.name], training[model.features])
                 for model in models
             },
         },

@@ -25,6 +25,7 @@ from scipy.linalg import cholesky, eigh, solve_triangular
 from scipy.optimize import minimize, minimize_scalar
 
 from keystroke_training.calibration import log_softmax
+from keystroke_training.data import occurrences
 from keystroke_training.features import FEATURE_ORDER
 
 EXPRESSED = (
@@ -159,7 +160,7 @@ def _fisher(covariance: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.nd
 
 
 @dataclass(frozen=True)
-class Templates:
+class Densities:
     """Every user's Student density of the features.
 
     A row less `origin` [10], times the user's of `projections` [users, 10, 10], less the user's
@@ -189,7 +190,7 @@ class Templates:
         return self.factor * logs
 
 
-def fit_templates(expressed: np.ndarray, targets: np.ndarray, users: int) -> Templates:
+def fit_templates(expressed: np.ndarray, targets: np.ndarray, users: int) -> Densities:
     """Templates of `users` users; one without a row gets the population's."""
     counts = np.bincount(targets, minlength=users)
     seen = counts > 0
@@ -219,7 +220,7 @@ def fit_templates(expressed: np.ndarray, targets: np.ndarray, users: int) -> Tem
     # The centre is uncertain too.
     covariances += weights[:, :, np.newaxis] * np.eye(len(axes))
     roots = np.linalg.cholesky(np.linalg.inv(covariances))
-    return Templates(
+    return Densities(
         origin=origin,
         projections=axes @ roots,
         centres=(centres[:, np.newaxis] @ roots)[:, 0],
@@ -318,7 +319,7 @@ class Summary:
 
 def _fit_scores(
     expressed: np.ndarray, targets: np.ndarray, users: int
-) -> tuple[Templates, Correction | None]:
+) -> tuple[Densities, Correction | None]:
     templates = fit_templates(expressed, targets, users)
     folds = _held_out(targets)
     if len(folds) == 1:
@@ -332,7 +333,7 @@ def _fit_scores(
 
 
 def _score(
-    expressed: np.ndarray, templates: Templates, correction: Correction | None
+    expressed: np.ndarray, templates: Densities, correction: Correction | None
 ) -> np.ndarray:
     scores = templates.score(expressed)
     return scores if correction is None else scores + correction.score(expressed)
@@ -353,11 +354,7 @@ def _held_out(targets: np.ndarray) -> list[np.ndarray]:
     """Which rows each fold holds out: one typing of every user who has as many, in file order;
     more where there are more typings than MAX_FOLDS.
     """
-    numbers = np.zeros(len(targets), np.int64)
-    for user in np.unique(targets):
-        own = targets == user
-        numbers[own] = np.arange(own.sum())
-    folds = numbers % MAX_FOLDS
+    folds = occurrences(targets) % MAX_FOLDS
     return [folds == fold for fold in range(folds.max() + 1)]
 
 

@@ -4,13 +4,12 @@ A row is compared with a user's template feature by feature, and the comparisons
 weights that are the same for all users. So a new user needs a template and nothing else.
 """
 
-from collections.abc import Iterable
 from typing import Self
 
 import numpy as np
 
 from keystroke_training.calibration import learn_weights, more_typings
-from keystroke_training.features import timing_names
+from keystroke_training.features import narrowed, timing_names
 
 DEGREES = 2.0  # of freedom of the Student-t density: hesitations are common
 PRIOR_TYPINGS = 0.3  # how many typings the population counts for in a user's centre
@@ -53,9 +52,9 @@ class Templates:
     def fit(self, rows: np.ndarray, targets: np.ndarray) -> Self:
         """Fit on rows [n, features] and class indices [n], of which every one occurs.
 
-        Afterwards `held_out_rows` are the indices of rows of users with
-        several, at most MAX_LEARNING_ROWS, and `held_out_evidence` [those, classes] what their
-        evidence is when their user's template lacks them.
+        Afterwards `held_out_rows` are the indices of rows of users with several, at most
+        MAX_LEARNING_ROWS, and `held_out_evidence` [those, classes] what their evidence is when
+        their user's template lacks them.
         """
         values = expand(rows)
         users = [values[targets == user] for user in range(targets.max() + 1)]
@@ -147,7 +146,7 @@ class Templates:
     def _templates(self, users: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         centres, spreads = zip(*map(self.template, users), strict=True)
         # As they are stored: a centre's last bits matter where a spread is small.
-        return _narrowed(centres), _narrowed(spreads)
+        return narrowed(np.array(centres)), narrowed(np.array(spreads))
 
     def _held_out_densities(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Densities [rows, users, features] of the rows held out of their user's template."""
@@ -218,15 +217,9 @@ def _deviation(values: np.ndarray, location: np.ndarray) -> np.ndarray:
     return np.abs(values - location).sum(axis=0) / (len(values) - 1)
 
 
-def _narrowed(values: Iterable[np.ndarray]) -> np.ndarray:
-    return np.array(values).astype(np.float32).astype(np.float64)
-
-
 def _spread_out(indices: np.ndarray, most: int) -> np.ndarray:
     """At most so many of the indices, evenly."""
+    if len(indices) == 0:
+        return indices
     count = max(1, min(len(indices), most))
-    return (
-        indices[np.linspace(0, len(indices) - 1, count).astype(np.int64)]
-        if len(indices)
-        else indices
-    )
+    return indices[np.linspace(0, len(indices) - 1, count).astype(np.int64)]

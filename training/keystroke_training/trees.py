@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
 from keystroke_training.calibration import learn_weights, more_typings
+from keystroke_training.data import occurrences
+from keystroke_training.features import narrowed
 
 TREES = 250
 FLOOR = 1 / (2 * TREES)  # half a tree's vote: no user is ever ruled out
@@ -56,7 +58,7 @@ class Trees:
     def evidence_of_votes(self) -> np.ndarray:
         """The evidence [TREES + 1] of 0, 1, … votes, as it is stored."""
         logarithms = _logarithms(np.arange(TREES + 1))
-        return (self.exponent * logarithms).astype(np.float32).astype(np.float64)
+        return narrowed(self.exponent * logarithms)
 
     def evidence(self, rows: np.ndarray) -> np.ndarray:
         """Return the evidence [n, classes]; softmax of it is the posterior."""
@@ -80,10 +82,6 @@ def _logarithms(votes: np.ndarray) -> np.ndarray:
 
 def _folds(targets: np.ndarray) -> np.ndarray:
     """Fold of each row, so that every fold leaves rows of every user; −1 for users' only rows."""
-    place = np.zeros(len(targets), np.int64)
     most = int(np.clip(MAX_FOLD_ROWS // len(targets), 2, MAX_FOLDS))
-    for user in range(targets.max() + 1):
-        own = np.flatnonzero(targets == user)
-        folds = min(len(own), most)
-        place[own] = np.arange(len(own)) % folds if folds > 1 else -1
-    return place
+    counts = np.bincount(targets)[targets]
+    return np.where(counts > 1, occurrences(targets) % np.minimum(counts, most), -1)

@@ -27,8 +27,8 @@ from keystroke_training.summary import (
     RECIPROCAL_UNIT,
     STRAIGHT,
     Correction,
+    Densities,
     Summary,
-    Templates,
     linear_forms,
     square_forms,
 )
@@ -90,8 +90,8 @@ def _express(graph: GraphBuilder, keys: int) -> str:
     return graph.add("Concat", features, "expressed", axis=1)
 
 
-def _templates(graph: GraphBuilder, expressed: str, templates: Templates) -> str:
-    """`Templates.score`, float64 [batch, users]."""
+def _templates(graph: GraphBuilder, expressed: str, templates: Densities) -> str:
+    """`Densities.score`, float64 [batch, users]."""
     users, features, _ = templates.projections.shape
     # All users' projections side by side are one matrix product.
     projections = templates.projections.transpose(1, 0, 2).reshape(features, -1)
