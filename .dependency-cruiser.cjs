@@ -22,6 +22,12 @@ module.exports = {
       to: { path: 'onnxruntime' },
     },
     {
+      name: 'one-reader-of-s3',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/inference/model-source\\.ts$' },
+      to: { path: '@aws-sdk' },
+    },
+    {
       name: 'pure-domain',
       severity: 'error',
       from: { path: '^src/(keystroke|schemas)/' },
@@ -53,6 +59,7 @@ module.exports = {
   allowedSeverity: 'error',
   options: {
     doNotFollow: { path: 'node_modules' },
+    exclude: { path: '/\\.venv/' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: 'specify',
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types'] },

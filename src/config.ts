@@ -11,6 +11,10 @@ export interface Config {
   logLevel: string
   /** The folder that training wrote. */
   modelDir: string
+  /** What is read instead of that folder, `s3://bucket/prefix`; '' for nothing. */
+  modelUri: string
+  /** Whether a bucket is named in the path, not in the host name. */
+  s3PathStyle: boolean
   /** Which of the manifest's models to load; empty for all. */
   models: string[]
   /** The largest `?top=`; 0 turns candidates off. */
@@ -27,6 +31,9 @@ export interface Config {
   version: string
 }
 
+/** A bucket and what stands before the names of files: nothing that a key or a path could take for something else. */
+const S3_FOLDER = /^(s3:\/\/(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9_][A-Za-z0-9._=-]*)*\/?)?$/
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 /**
@@ -41,6 +48,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     workers: whole('WORKERS', 64, 1, 1),
     logLevel: text('LOG_LEVEL', 'info', new RegExp(`^(${LOG_LEVELS.join('|')})$`), LOG_LEVELS.join(', ')),
     modelDir: text('MODEL_DIR', fileURLToPath(new URL('../models', import.meta.url)), /./, 'a folder'),
+    modelUri: text('MODEL_URI', '', S3_FOLDER, 'a folder of S3 such as s3://bucket/models').replace(
+      /\/$/,
+      '',
+    ),
+    // The SDK of AWS reads the two itself: what else speaks S3 seldom has a host name for each bucket.
+    s3PathStyle: Boolean(env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL),
     models: list('MODELS'),
     maxCandidates: whole('MAX_CANDIDATES', 1000, 5),
     hideScores: list('HIDE_SCORES'),
@@ -48,6 +61,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     basePath: text('BASE_PATH', '', /^(\/[A-Za-z0-9._~-]+)*$/, 'a path such as /api/v1'),
     functionName: env.AWS_LAMBDA_FUNCTION_NAME ?? '',
     version,
+  }
+  if (config.modelUri !== '' && env.MODEL_DIR !== undefined) {
+    throw coded('KSR_CONFIG', ['only one of MODEL_URI and MODEL_DIR can be set'])
   }
   const both = config.hideScores.find((name) => config.showScores.includes(name))
   if (both !== undefined) throw coded('KSR_CONFIG', [`HIDE_SCORES and SHOW_SCORES both name "${both}"`])

@@ -11,6 +11,8 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     workers: 1,
     logLevel: 'info',
     modelDir: MODELS,
+    modelUri: '',
+    s3PathStyle: false,
     models: [],
     maxCandidates: 5,
     hideScores: [],
@@ -64,6 +66,24 @@ t.test('a value that a setting can not have stops the start and is named', async
     ['HOST', ''],
     ['LOG_LEVEL', 'loud'],
     ['MODEL_DIR', ''],
+    ['MODEL_URI', 'models'],
+    ['MODEL_URI', 'https://models.s3.amazonaws.com/v1'],
+    ['MODEL_URI', 's3://'],
+    ['MODEL_URI', 's3://ab'],
+    ['MODEL_URI', `s3://${'a'.repeat(64)}`],
+    ['MODEL_URI', 's3://Models'],
+    ['MODEL_URI', 's3://my_models'],
+    ['MODEL_URI', 's3://my..models'],
+    ['MODEL_URI', 's3://-models'],
+    ['MODEL_URI', 's3://models./v1'],
+    ['MODEL_URI', 's3://models//v1'],
+    ['MODEL_URI', 's3://models/v1//'],
+    ['MODEL_URI', 's3://models/a//b'],
+    ['MODEL_URI', 's3://models/../other'],
+    ['MODEL_URI', 's3://models/./v1'],
+    ['MODEL_URI', 's3://models/a b'],
+    ['MODEL_URI', 's3://models/v1?versionId=1'],
+    ['MODEL_URI', 's3://models/v1\n'],
     ['MODELS', 'svm,,rf'],
     ['MAX_CANDIDATES', '-1'],
     ['MAX_CANDIDATES', '2.5'],
@@ -79,6 +99,36 @@ t.test('a value that a setting can not have stops the start and is named', async
       `${name}=${value}`,
     )
   }
+})
+
+t.test(
+  'a folder of S3 is a bucket and what stands before the names, with or without a slash at the end',
+  async (t) => {
+    for (const [value, modelUri] of [
+      ['', ''],
+      ['s3://models', 's3://models'],
+      ['s3://models/', 's3://models'],
+      ['s3://my.models-2/recognition/v1', 's3://my.models-2/recognition/v1'],
+      ['s3://models/date=2024-05-01/v1.2_a/', 's3://models/date=2024-05-01/v1.2_a'],
+    ] as const) {
+      t.equal(loadConfig({ MODEL_URI: value }).modelUri, modelUri, value)
+    }
+  },
+)
+
+t.test('what stands in for S3 is asked with the bucket in the path', async (t) => {
+  for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3']) {
+    t.ok(loadConfig({ [name]: 'http://localhost:4566' }).s3PathStyle, name)
+    t.notOk(loadConfig({ [name]: '' }).s3PathStyle, name)
+  }
+})
+
+t.test('models from a folder and from S3 at once stop the start', async (t) => {
+  t.throws(() => loadConfig({ MODEL_URI: 's3://models', MODEL_DIR: '/models' }), {
+    code: 'KSR_CONFIG',
+    message: 'The environment is not right: only one of MODEL_URI and MODEL_DIR can be set.',
+  })
+  t.equal(loadConfig({ MODEL_URI: '', MODEL_DIR: '/models' }).modelDir, '/models')
 })
 
 t.test('scores that are both hidden and shown stop the start', async (t) => {

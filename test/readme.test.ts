@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { readManifest } from '../src/inference/manifest.js'
+import { modelFolder } from '../src/inference/model-source.js'
 import { build } from './fixtures/build.js'
 import { MODELS } from './fixtures/models.js'
 
@@ -58,7 +59,7 @@ t.test('the accuracies in the README are those of the model card', async (t) => 
 })
 
 t.test('the error rates of raw keystrokes in the README are the measured ones', async (t) => {
-  const manifest = await readManifest(MODELS)
+  const manifest = await readManifest(modelFolder(MODELS))
   const best = manifest.models.find(({ name }) => name === 'best')?.evaluation
   const inARow = <Found extends { attempts: number }>(found: Found[] | undefined) =>
     [1, 2].map((count) => found?.find(({ attempts }) => attempts === count))

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -8,13 +7,7 @@ import t from 'tap'
 import { SUMMARY } from './fixtures/build.js'
 import { Connection } from './fixtures/connection.js'
 import { copyModels } from './fixtures/models.js'
-import { output, start } from './fixtures/server.js'
-
-/** Where a process listens, once it does. */
-async function address({ stdout }: ChildProcess): Promise<string> {
-  const listening = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/
-  return listening.exec(await output(stdout, listening))?.[1] as string
-}
+import { address, output, start } from './fixtures/server.js'
 
 t.test('it serves on a real socket until SIGTERM, then finishes what is in flight', async (t) => {
   const server = start({})

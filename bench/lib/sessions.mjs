@@ -3,6 +3,7 @@
 import { Tensor } from 'onnxruntime-node'
 import { loadConfig } from '../../dist/config.js'
 import { readManifest, readPinned } from '../../dist/inference/manifest.js'
+import { modelFolder } from '../../dist/inference/model-source.js'
 import { openSession } from '../../dist/inference/session.js'
 import { median } from './statistics.mjs'
 import { timingRows } from './typings.mjs'
@@ -13,15 +14,15 @@ const RUNS = 200
 
 /** @returns `openMs`, from the files to the sessions, and `rowMicros` in a batch of 64 */
 export async function askSessions(name) {
-  const { modelDir } = loadConfig()
-  const manifest = await readManifest(modelDir)
+  const source = modelFolder(loadConfig().modelDir)
+  const manifest = await readManifest(source)
   const { members } = manifest.models.find((entry) => entry.name === name)
   const entries = members.map(({ model }) => manifest.models.find((entry) => entry.name === model))
   const options = { classes: manifest.classes, width: manifest.features.timings.length }
   const open = async () => {
     const sessions = []
     for (const entry of entries) {
-      sessions.push(await openSession(entry, await readPinned(modelDir, entry.file, manifest), options))
+      sessions.push(await openSession(entry, await readPinned(source, entry.file, manifest), options))
     }
     return sessions
   }

@@ -6,6 +6,7 @@
 //   static/                          what the page at /docs loads
 //   node_modules/onnxruntime-node/   the runtime, for one platform
 //   node_modules/@fastify/…          the schema compilers, for schemas that were not compiled here
+//   node_modules/@aws-sdk/client-s3/ what reads models from S3, for a service that is told to
 //   package.json                     the version
 //
 // The models are the image's to add.
@@ -28,12 +29,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const dist = join(folder, 'dist')
 const RUNTIME = 'onnxruntime-node'
 const COMPILERS = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler']
+const S3 = '@aws-sdk/client-s3'
 const ENTRIES = ['server', 'lambda'].map((name) => join(root, 'dist', `${name}.js`))
 
 // Names stay as they are, so that a stack trace can be read.
 const common = {
   charset: 'ascii',
-  // None is there now, and load.cjs could not run one: it would be noticed only when it is reached.
+  // load.cjs could not run one, which would be noticed only when it is reached: they become calls of require.
   supported: { 'dynamic-import': false },
   bundle: true,
   platform: 'node',
@@ -65,12 +67,14 @@ await build({
   },
   outfile: join(dist, 'service.cjs'),
   format: 'cjs',
-  external: [RUNTIME, ...COMPILERS],
+  external: [RUNTIME, S3, ...COMPILERS],
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
-  plugins: [precompiledSchemas(await compileSchemas())],
+  plugins: [asImported(), precompiledSchemas(await compileSchemas())],
 })
-for (const name of COMPILERS) await bundlePackage(name)
+// What few load, and nobody debugs: names are not worth their place.
+for (const name of COMPILERS) await bundlePackage(name, { minifyIdentifiers: true })
+await bundlePackage(S3, { minifyIdentifiers: true, only: ['GetObjectCommand', 'S3Client'] })
 await bundlePackage(RUNTIME, {
   define: { 'process.platform': '"linux"', 'process.arch': JSON.stringify(architecture) },
   external: ['*.node'],
@@ -80,7 +84,8 @@ copy(
   join(folder, 'node_modules', RUNTIME, 'bin/napi-v6/linux', architecture),
 )
 const page = join(require.resolve('@fastify/swagger-ui'), '../static')
-copy(page, join(folder, 'static'))
+// swagger-ui.js is the page's code once more, for other bundlers.
+copy(page, join(folder, 'static'), (path) => !path.endsWith('/swagger-ui.js'))
 // Seen from a file of its own in the library's folder this one lies elsewhere; here all code is one file.
 copy(join(page, 'logo.svg'), join(dist, 'static/logo.svg'))
 for (const name of ['load.cjs', 'warm.mjs'])
@@ -88,14 +93,21 @@ for (const name of ['load.cjs', 'warm.mjs'])
 const { name, version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name, version, type })}\n`)
 
-function copy(from, to) {
-  cpSync(from, to, { recursive: true })
+function copy(from, to, filter) {
+  cpSync(from, to, { recursive: true, filter })
 }
 
-/** Puts a package into the image as one file. */
-async function bundlePackage(name, options) {
+/** Puts a package into the image as one file: all of it, or what it takes to export only these names. */
+async function bundlePackage(name, { only, ...options } = {}) {
   const outfile = join(folder, 'node_modules', name, 'dist/index.js')
-  await build({ ...common, entryPoints: [require.resolve(name)], outfile, ...options })
+  const input = only
+    ? {
+        stdin: { contents: `export { ${only} } from '${name}'`, resolveDir: root },
+        // What nothing needs can be left out of modules only.
+        mainFields: ['module', 'main'],
+      }
+    : { entryPoints: [require.resolve(name)] }
+  await build({ ...common, ...input, outfile, ...options })
   writeFileSync(join(outfile, '../../package.json'), `${JSON.stringify({ name, main: 'dist/index.js' })}\n`)
 }
 
@@ -112,6 +124,20 @@ function entryImports(imports) {
       onLoad({ filter: /.*/, namespace: 'service' }, ({ path }) => ({
         contents: `module.exports = require('./load.cjs').service[${JSON.stringify(path)}]`,
       }))
+    },
+  }
+}
+
+/** Finds what the entries import as `import` finds it: a package may hold its code once more, for `require`. */
+function asImported() {
+  return {
+    name: 'as-imported',
+    setup({ onResolve, resolve }) {
+      onResolve({ filter: /./ }, ({ path, kind, importer, resolveDir }) =>
+        importer === '<stdin>' && kind === 'require-call'
+          ? resolve(path, { kind: 'import-statement', resolveDir })
+          : undefined,
+      )
     },
   }
 }

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { coded } from '../errors.js'
 import { featureOrder } from '../keystroke/features.js'
 import { Decision, Member, modelEntry, Ranges, Tensor } from '../schemas/model.js'
 import { DEFAULT_FMR, DEFAULT_FPIR } from '../schemas/recognition.js'
+import type { ModelSource } from './model-source.js'
+
+const MANIFEST = 'manifest.json'
 
 const FORMAT = 2
 
@@ -76,23 +77,22 @@ const Manifest = Type.Object({
   files: Type.Record(Type.String(), Type.Object({ bytes: Type.Integer(), sha256: Type.String() })),
 })
 
-/** What training declares of the models in a folder: `manifest.json`. */
+/** What training declares of the models that it wrote: `manifest.json`. */
 export type Manifest = Omit<Static<typeof Manifest>, 'models'> & { models: ManifestEntry[] }
 
 type Refuse = (reason: string) => Error
 
 /**
- * The manifest of a folder of models.
+ * The manifest of the models there.
  * @throws KSR_MANIFEST with the file and the reason when it is missing, has another form, contradicts itself, or
  *   was made for other features than this service computes
  */
-export async function readManifest(dir: string): Promise<Manifest> {
-  const path = join(dir, 'manifest.json')
-  const refuse = (reason: string) => coded('KSR_MANIFEST', [path, reason])
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw refuse(`it can not be read (${error.code})`)
+export async function readManifest(source: ModelSource): Promise<Manifest> {
+  const refuse = (reason: string) => coded('KSR_MANIFEST', [source.locate(MANIFEST), reason])
+  const bytes = await source.read(MANIFEST).catch(({ message }: Error) => {
+    throw refuse(message)
   })
-  const manifest = parse(text, refuse)
+  const manifest = parse(bytes.toString(), refuse)
   const { format } = Object(manifest)
   if (format !== FORMAT) {
     throw refuse(
@@ -162,20 +162,15 @@ function checkNames(models: readonly ManifestEntry[], refuse: Refuse): void {
  * The bytes of a file that the manifest pins.
  * @throws KSR_MODEL_FILE with the file and the reason when it is missing or is not the one that was written
  */
-export async function readPinned(dir: string, name: string, manifest: Manifest): Promise<Buffer> {
-  const path = join(dir, name)
+export async function readPinned(source: ModelSource, name: string, manifest: Manifest): Promise<Buffer> {
+  const refuse = (reason: string) => coded('KSR_MODEL_FILE', [source.locate(name), reason])
   const pin = manifest.files[name]
-  if (pin === undefined) throw coded('KSR_MODEL_FILE', [path, 'the manifest does not pin it'])
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw coded('KSR_MODEL_FILE', [path, `it can not be read (${error.code})`])
+  if (pin === undefined) throw refuse('the manifest does not pin it')
+  const bytes = await source.read(name, pin.bytes).catch(({ message }: Error) => {
+    throw refuse(message)
   })
-  if (bytes.length !== pin.bytes) {
-    throw coded('KSR_MODEL_FILE', [path, `it has ${bytes.length} bytes, the manifest says ${pin.bytes}`])
-  }
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  if (sha256 !== pin.sha256) {
-    throw coded('KSR_MODEL_FILE', [path, `its SHA-256 is ${sha256}, the manifest says ${pin.sha256}`])
-  }
+  if (sha256 !== pin.sha256) throw refuse(`its SHA-256 is ${sha256}, the manifest says ${pin.sha256}`)
   return bytes
 }
 

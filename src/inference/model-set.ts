@@ -9,6 +9,7 @@ import {
   readManifest,
   readPinned,
 } from './manifest.js'
+import type { ModelSource } from './model-source.js'
 import { Recogniser } from './recogniser.js'
 
 /** The models that a process serves, by name, with the manifest that declares them. */
@@ -22,7 +23,7 @@ export interface ModelSet {
 }
 
 export interface ModelSetOptions {
-  dir: string
+  source: ModelSource
   /** Which of the manifest's models to load; empty for all. */
   names: readonly string[]
   /** The models whose candidates are answered without scores, beside those that the manifest says. */
@@ -32,12 +33,12 @@ export interface ModelSetOptions {
 }
 
 /**
- * Loads every model wanted from a folder that training wrote, or none.
+ * Loads every model wanted of those that training wrote there, or none.
  * @throws KSR_MANIFEST, KSR_MODEL_FILE, or KSR_CONFIG for a name that the manifest doesn't have
  */
 export async function loadModelSet(options: ModelSetOptions): Promise<ModelSet> {
-  const { dir, names, hideScores, showScores } = options
-  const manifest = await readManifest(dir)
+  const { source, names, hideScores, showScores } = options
+  const manifest = await readManifest(source)
   const known = manifest.models.map((entry) => entry.name)
   checkNames('MODELS', names, known)
   checkNames('HIDE_SCORES', hideScores, known)
@@ -59,7 +60,7 @@ export async function loadModelSet(options: ModelSetOptions): Promise<ModelSet> 
   })
   const opened = await Promise.all(
     files.map(async (entry) => {
-      const bytes = await readPinned(dir, entry.file, manifest)
+      const bytes = await readPinned(source, entry.file, manifest)
       return entry.features === 'summary'
         ? Classifier.open(entry, bytes, optionsOf(entry))
         : Recogniser.open(entry, bytes, optionsOf(entry))

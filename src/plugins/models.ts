@@ -5,6 +5,7 @@ import { coded } from '../errors.js'
 import type { Classifier } from '../inference/classifier.js'
 import type { ManifestEntry } from '../inference/manifest.js'
 import { loadModelSet, type ModelSet } from '../inference/model-set.js'
+import { modelSource } from '../inference/model-source.js'
 import type { Recogniser } from '../inference/recogniser.js'
 import { featureOrder } from '../keystroke/features.js'
 import type { Ranges } from '../keystroke/quality.js'
@@ -33,8 +34,9 @@ declare module 'fastify' {
 /** Loads the models before the first request, and frees them after the last. */
 export const models = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
-    const { modelDir, models: names, hideScores, showScores } = config
-    const set = await loadModelSet({ dir: modelDir, names, hideScores, showScores })
+    const { models: names, hideScores, showScores } = config
+    const source = await modelSource(config)
+    const set = await loadModelSet({ source, names, hideScores, showScores })
     const { keys, ranges } = set.manifest
     const cards = set.manifest.models
       .filter(({ name }) => set.models.has(name))

@@ -31,7 +31,7 @@ const WANTED = [
   /^models\/(manifest\.json|(rf|svm|xgb|summary|templates|trees)\.onnx)$/,
   /^dist\/((server|lambda)\.js|service\.c(js|ache)|load\.cjs|warm\.mjs|static\/logo\.svg)$/,
   /^static\/[\w.-]+\.(html|js|css|json|png|svg)$/,
-  /^node_modules\/(@fastify\/(ajv|fast-json-stringify)-compiler|onnxruntime-node)\/(package\.json|dist\/index\.js)$/,
+  /^node_modules\/(@fastify\/(ajv|fast-json-stringify)-compiler|@aws-sdk\/client-s3|onnxruntime-node)\/(package\.json|dist\/index\.js)$/,
   /^node_modules\/onnxruntime-node\/bin\/napi-v6\/linux\/(x64|arm64)\/(libonnxruntime\.so\.1|onnxruntime_binding\.node)$/,
 ]
 

@@ -3,8 +3,21 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.js'
 
-/** What is the container's own: where the models are, and the port and processes that its limits are made for. */
-const OWN = ['AWS_LAMBDA_FUNCTION_NAME', 'HOST', 'MODEL_DIR', 'PORT', 'WORKERS']
+/**
+ * What is the container's own: where the models are, for which its network would have to be open, and the port and
+ * processes that its limits are made for.
+ */
+const OWN = [
+  ...[
+    'AWS_ENDPOINT_URL',
+    'AWS_ENDPOINT_URL_S3',
+    'AWS_LAMBDA_FUNCTION_NAME',
+    'HOST',
+    'MODEL_DIR',
+    'MODEL_URI',
+  ],
+  ...['PORT', 'WORKERS'],
+]
 
 t.test('docker compose hands on every setting but those of the container itself', async (t) => {
   const read = new Set<string>()

@@ -3,16 +3,17 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Classifier } from '../../src/inference/classifier.js'
 import { readManifest, type SummaryEntry } from '../../src/inference/manifest.js'
+import { modelFolder } from '../../src/inference/model-source.js'
 import { type Golden, MODELS, readGolden, TYPISTS } from '../fixtures/models.js'
 
-const manifest = await readManifest(MODELS)
+const manifest = await readManifest(modelFolder(MODELS))
 const golden = readGolden()
 const options = { classes: manifest.classes, width: 8, hideScores: false }
 const entryOf = (name: string) => manifest.models.find((entry) => entry.name === name) as SummaryEntry
 const bytesOf = (name: string) => readFileSync(join(MODELS, entryOf(name).file))
 
 for (const dir of [MODELS, TYPISTS]) {
-  const { models, classes } = await readManifest(dir)
+  const { models, classes } = await readManifest(modelFolder(dir))
   const golden = readGolden(dir)
   for (const entry of models) {
     if (entry.features !== 'summary') continue

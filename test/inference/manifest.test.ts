@@ -2,18 +2,25 @@ import { rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Manifest, readManifest, readPinned } from '../../src/inference/manifest.js'
+import { modelFolder } from '../../src/inference/model-source.js'
 import { copyModels, editManifest, MODELS } from '../fixtures/models.js'
 import { tinyModels } from '../fixtures/tiny.js'
 
 t.test('the shipped manifest is read, and its files are the ones it pins', async (t) => {
-  const manifest = await readManifest(MODELS)
+  const source = modelFolder(MODELS)
+  const manifest = await readManifest(source)
   t.same(manifest.models.map(({ name }) => name).slice(0, 3), ['svm', 'rf', 'xgb'])
-  for (const file of Object.keys(manifest.files)) await readPinned(MODELS, file, manifest)
+  for (const file of Object.keys(manifest.files)) await readPinned(source, file, manifest)
 })
 
 t.test('a manifest that can not be used is refused with the file and the reason', async (t) => {
   const cases: [string, (dir: string) => void, RegExp][] = [
     ['missing', (dir) => rmSync(join(dir, 'manifest.json')), /manifest\.json: it can not be read \(ENOENT\)/],
+    [
+      'far too large',
+      (dir) => writeFileSync(join(dir, 'manifest.json'), Buffer.alloc(5e6)),
+      /manifest\.json: it has 5000000 bytes, more than the 4194304 that are read/,
+    ],
     ['no JSON', (dir) => writeFileSync(join(dir, 'manifest.json'), '{'), /manifest\.json: it is not JSON/],
     [
       'a list',
@@ -87,7 +94,7 @@ t.test('a manifest that can not be used is refused with the file and the reason'
   for (const [title, spoil, message] of cases) {
     const dir = copyModels(t)
     spoil(dir)
-    await t.rejects(readManifest(dir), { code: 'KSR_MANIFEST', message }, title)
+    await t.rejects(readManifest(modelFolder(dir)), { code: 'KSR_MANIFEST', message }, title)
   }
 })
 
@@ -160,14 +167,18 @@ t.test('what is said of models of raw keystrokes must fit together', async (t) =
   for (const [title, name, spoil, message] of cases) {
     const dir = tinyModels(t)
     editManifest(dir, ({ models }) => spoil(models.find((entry) => entry.name === name) as unknown as Entry))
-    await t.rejects(readManifest(dir), { code: 'KSR_MANIFEST', message }, title)
+    await t.rejects(readManifest(modelFolder(dir)), { code: 'KSR_MANIFEST', message }, title)
   }
   const dir = copyModels(t)
   editManifest(dir, ({ models }) => {
     const entry = models.find(({ name }) => name === 'best') as unknown as Entry
     Object.assign(entry, members('svm'))
   })
-  await t.rejects(readManifest(dir), { message: /best is made of "svm"/ }, 'a member of another kind')
+  await t.rejects(
+    readManifest(modelFolder(dir)),
+    { message: /best is made of "svm"/ },
+    'a member of another kind',
+  )
 })
 
 t.test('a file that is not the one that was written is refused with its name and the reason', async (t) => {
@@ -187,8 +198,9 @@ t.test('a file that is not the one that was written is refused with its name and
   ]
   for (const [title, spoil, message] of spoils) {
     const dir = copyModels(t)
-    const manifest = await readManifest(dir)
+    const source = modelFolder(dir)
+    const manifest = await readManifest(source)
     spoil(join(dir, 'rf.onnx'), manifest)
-    await t.rejects(readPinned(dir, 'rf.onnx', manifest), { code: 'KSR_MODEL_FILE', message }, title)
+    await t.rejects(readPinned(source, 'rf.onnx', manifest), { code: 'KSR_MODEL_FILE', message }, title)
   }
 })

@@ -2,11 +2,12 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadModelSet } from '../../src/inference/model-set.js'
+import { modelFolder } from '../../src/inference/model-source.js'
 import type { Recogniser } from '../../src/inference/recogniser.js'
 import { copyModels, editManifest, MODELS } from '../fixtures/models.js'
 import { CLASSES, tinyModels } from '../fixtures/tiny.js'
 
-const all = { dir: MODELS, names: [], hideScores: [], showScores: [] }
+const all = { source: modelFolder(MODELS), names: [], hideScores: [], showScores: [] }
 
 t.test('without names every model of the manifest is loaded, in its order', async (t) => {
   const { manifest, models, release } = await loadModelSet(all)
@@ -20,7 +21,7 @@ t.test('without names every model of the manifest is loaded, in its order', asyn
 t.test('only the models that are named are loaded, and only their files are needed', async (t) => {
   const dir = copyModels(t)
   rmSync(join(dir, 'rf.onnx'))
-  const { models, release } = await loadModelSet({ ...all, dir, names: ['xgb', 'svm'] })
+  const { models, release } = await loadModelSet({ ...all, source: modelFolder(dir), names: ['xgb', 'svm'] })
   t.teardown(release)
   t.same([...models.keys()], ['svm', 'xgb'])
 })
@@ -28,13 +29,13 @@ t.test('only the models that are named are loaded, and only their files are need
 t.test('a composed model brings its members with it, which are not served for that', async (t) => {
   const dir = tinyModels(t)
   rmSync(join(dir, 'root.onnx'))
-  const { models, release } = await loadModelSet({ ...all, dir, names: ['both'] })
+  const { models, release } = await loadModelSet({ ...all, source: modelFolder(dir), names: ['both'] })
   t.teardown(release)
   t.same([...models.keys()], ['both'])
   const { user } = await (models.get('both') as Recogniser).identify([Float32Array.from(CLASSES)])
   t.equal(user, 100)
   rmSync(join(dir, 'minus.onnx'))
-  await t.rejects(loadModelSet({ ...all, dir, names: ['both'] }), {
+  await t.rejects(loadModelSet({ ...all, source: modelFolder(dir), names: ['both'] }), {
     message: /minus\.onnx: it can not be read/,
   })
 })
@@ -44,7 +45,12 @@ t.test('scores are hidden as the manifest says, and as the settings say beyond i
   editManifest(dir, (manifest) => {
     for (const entry of manifest.models) entry.hideScores = entry.name === 'plain' || entry.name === 'both'
   })
-  const set = await loadModelSet({ ...all, dir, hideScores: ['minus', 'both'], showScores: ['plain'] })
+  const set = await loadModelSet({
+    ...all,
+    source: modelFolder(dir),
+    hideScores: ['minus', 'both'],
+    showScores: ['plain'],
+  })
   t.teardown(set.release)
   const hidden = set.manifest.models.filter(set.hidesScores).map(({ name }) => name)
   t.same(hidden, ['minus', 'both'])

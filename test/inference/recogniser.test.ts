@@ -4,6 +4,7 @@ import { BATCH_CHANNEL } from '../../src/inference/batch.js'
 import { likeliest } from '../../src/inference/decision.js'
 import type { ComposedEntry, TimingsEntry } from '../../src/inference/manifest.js'
 import { loadModelSet } from '../../src/inference/model-set.js'
+import { modelFolder } from '../../src/inference/model-source.js'
 import { Recogniser } from '../../src/inference/recogniser.js'
 import { MODELS, readGolden, TYPISTS } from '../fixtures/models.js'
 import { bytesOf, CLASSES, ENTRIES } from '../fixtures/tiny.js'
@@ -21,7 +22,7 @@ t.teardown(() => Promise.all([plain, minus].map((model) => model.release())))
 // Before any test listens to runs: to load them is to run them.
 const trained = await Promise.all(
   [MODELS, TYPISTS].map(async (dir) => ({
-    set: await loadModelSet({ dir, names: [], hideScores: [], showScores: [] }),
+    set: await loadModelSet({ source: modelFolder(dir), names: [], hideScores: [], showScores: [] }),
     golden: readGolden(dir),
   })),
 )

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Classifier } from '../../src/inference/classifier.js'
 import { readManifest, type SummaryEntry } from '../../src/inference/manifest.js'
+import { modelFolder } from '../../src/inference/model-source.js'
 import { MODELS } from '../fixtures/models.js'
 import { field, message } from '../fixtures/protobuf.js'
 
-const { classes, models } = await readManifest(MODELS)
+const { classes, models } = await readManifest(modelFolder(MODELS))
 const options = { classes, width: 8, hideScores: false }
 const rf = models.find(({ name }) => name === 'rf') as SummaryEntry
 const bytes = readFileSync(join(MODELS, rf.file))
@@ -79,7 +80,8 @@ t.test('the runtime reports to nobody, and leaves no trace of itself in the home
   const home = t.testdir()
   const script = `
     const { loadModelSet } = await import(${JSON.stringify(new URL('../../src/inference/model-set.ts', import.meta.url))})
-    await loadModelSet({ dir: ${JSON.stringify(MODELS)}, names: [], hideScores: [], showScores: [] })
+    const { modelFolder } = await import(${JSON.stringify(new URL('../../src/inference/model-source.ts', import.meta.url))})
+    await loadModelSet({ source: modelFolder(${JSON.stringify(MODELS)}), names: [], hideScores: [], showScores: [] })
     console.log('loaded')
   `
   // Its makers have it silent where tests run, which it tells by variables such as CI: none of them here.

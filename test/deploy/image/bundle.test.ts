@@ -1,11 +1,14 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t from 'tap'
+import { startBucket } from '../../fixtures/bucket.js'
 import { build, SUMMARY } from '../../fixtures/build.js'
 import { MODELS, readGolden } from '../../fixtures/models.js'
+import { pathsOn } from '../../fixtures/page.js'
 
 const TYPING = { keystrokes: readGolden().keystrokes[0]?.keystrokes }
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -17,10 +20,10 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 execFileSync('npm', ['run', '--silent', 'bundle', '--', folder], { cwd: ROOT, env, stdio: 'inherit' })
 cpSync(MODELS, join(folder, 'models'), { recursive: true })
 
-/** What the bundled handler answers to these requests, and which compilers it had to load for that. */
-function answers(
+/** What the bundled handler answers to these requests, and which packages beside the runtime it had to load for that. */
+async function answers(
   requests: { method?: string; url: string; payload?: string }[],
-  settings = {},
+  settings: NodeJS.ProcessEnv = {},
   flags: string[] = [],
 ) {
   const script = `
@@ -34,19 +37,15 @@ function answers(
         queryStringParameters: Object.fromEntries(new URLSearchParams(query)) }
       answers.push(await handler(event, { awsRequestId: 'id' }))
     }
-    const loaded = Object.keys((await import('node:module')).Module._cache).filter((path) => path.includes('-compiler'))
+    const loaded = Object.keys((await import('node:module')).Module._cache).filter((path) => path.includes('/node_modules/@'))
     console.log(JSON.stringify({ cold, loaded, answers }))
   `
-  const { stdout, stderr } = spawnSync(
+  const { stdout } = await promisify(execFile)(
     process.execPath,
     [...flags, '--input-type=module', '--eval', script],
-    {
-      env: { ...env, LOG_LEVEL: 'silent', ...settings },
-      encoding: 'utf8',
-      maxBuffer: 1e8,
-    },
+    { env: { ...env, LOG_LEVEL: 'silent', ...settings }, maxBuffer: 1e8 },
   )
-  return stdout === '' ? t.fail(stderr) : JSON.parse(stdout)
+  return JSON.parse(stdout)
 }
 
 t.test('the bundle answers as the service does, byte for byte, and compiles no schema', async (t) => {
@@ -72,31 +71,43 @@ t.test('the bundle answers as the service does, byte for byte, and compiles no s
     { url: '/models' },
     { url: '/nowhere' },
     { url: '/docs/json' },
-    { url: '/docs/static/swagger-ui.css' },
+    { url: '/docs' },
+    ...pathsOn((await app.inject('/docs')).body, '/docs').map((url) => ({ url })),
   ]
-  const bundled = answers(requests)
+  const bundled = await answers(requests)
   for (const [i, request] of requests.entries()) {
     const headers = { 'content-type': 'application/json' }
     const direct = await app.inject({ method: 'GET', ...request, headers } as object)
-    t.equal(bundled.answers[i].statusCode, direct.statusCode, request.url)
-    t.ok(bundled.answers[i].body === direct.body, request.url)
+    const { statusCode, body, isBase64Encoded } = bundled.answers[i]
+    t.equal(statusCode, direct.statusCode, request.url)
+    t.ok(body === direct.rawPayload.toString(isBase64Encoded ? 'base64' : 'utf8'), request.url)
   }
   t.same(bundled.loaded, [])
 })
 
 t.test('a setting that changes a schema has it compiled', async (t) => {
   const request = { method: 'POST', url: '/predict/rf?top=6', payload: JSON.stringify(SUMMARY) }
-  const { answers: given, loaded } = answers([request], { MAX_CANDIDATES: '6' })
+  const { answers: given, loaded } = await answers([request], { MAX_CANDIDATES: '6' })
   t.equal(JSON.parse(given[0].body).candidates.length, 6)
   t.match(loaded, [/ajv-compiler/])
 })
 
+t.test('models are read from a bucket, and what reads them is loaded for that alone', async (t) => {
+  const { settings } = await startBucket(t, MODELS)
+  const request = { method: 'POST', url: '/predict/rf', payload: JSON.stringify(SUMMARY) }
+  rmSync(join(folder, 'models'), { recursive: true })
+  t.teardown(() => cpSync(MODELS, join(folder, 'models'), { recursive: true }))
+  const { answers: given, loaded } = await answers([request], settings)
+  t.match(JSON.parse(given[0].body), { user: 84, model: 'rf' })
+  t.same(loaded, [join(folder, 'node_modules/@aws-sdk/client-s3/dist/index.js')])
+})
+
 t.test('code that V8 has compiled is kept for the next start, and only on demand', async (t) => {
-  t.ok(answers([{ url: '/' }]).cold)
+  t.ok((await answers([{ url: '/' }])).cold)
   t.notOk(existsSync(join(folder, 'dist/service.cache')))
   execFileSync(process.execPath, [join(folder, 'dist/warm.mjs')], { env })
-  t.notOk(answers([{ url: '/' }]).cold)
-  t.notOk(answers([{ url: '/' }], {}, ['--expose-gc']).cold, 'as Lambda starts Node')
+  t.notOk((await answers([{ url: '/' }])).cold)
+  t.notOk((await answers([{ url: '/' }], {}, ['--expose-gc'])).cold, 'as Lambda starts Node')
 })
 
 t.test('code that is damaged, or was compiled of another source, is not run', async (t) => {
@@ -107,12 +118,12 @@ t.test('code that is damaged, or was compiled of another source, is not run', as
     // Of the same length, which is all that V8 compares; the source ends with white space.
     damaged[damaged.length - 1] = (damaged.at(-1) as number) === 10 ? 32 : 10
     writeFileSync(path, damaged)
-    const { cold, answers: given } = answers([{ url: '/' }])
+    const { cold, answers: given } = await answers([{ url: '/' }])
     writeFileSync(path, whole)
     t.ok(cold, file)
     t.equal(given[0].statusCode, 200)
   }
-  t.notOk(answers([{ url: '/' }]).cold)
+  t.notOk((await answers([{ url: '/' }])).cold)
 })
 
 t.test('of the runtime there is one platform', async (t) => {
