@@ -3,6 +3,7 @@
 //   node bench/capacity.mjs [--rounds 5] [--write]    measures
 //   node bench/capacity.mjs --plan [--write]          works out again what follows from what was measured
 import { execFile } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,7 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
-import { capacityReport, scalingBlocks, withBlocks } from './lib/capacity-report.mjs'
+import { capacityReport, manualBlocks, scalingBlocks, withBlocks } from './lib/capacity-report.mjs'
 import { startEnvironment, stopEnvironments } from './lib/environment.mjs'
 import { post, saturate } from './lib/load.mjs'
 import { machine } from './lib/machine.mjs'
@@ -22,6 +23,7 @@ import { keystrokes, predictions, summaries } from './lib/typings.mjs'
 const FIGURES = new URL('results/capacity.json', import.meta.url)
 const RESULTS = new URL('results/capacity.md', import.meta.url)
 const SCALING = new URL('../docs/scaling.md', import.meta.url)
+const MANUAL = new URL('../docs/aws-by-hand.md', import.meta.url)
 
 const OF_KEYSTROKES = ['best', 'templates']
 const MODELS = [...OF_KEYSTROKES, 'summary', 'rf', 'xgb', 'svm']
@@ -53,13 +55,20 @@ const rounds = count(options, 'rounds')
 
 const figures = options.plan ? JSON.parse(await readFile(FIGURES, 'utf8')) : await measure()
 const report = capacityReport(figures)
-const scaling = withBlocks(await readFile(SCALING, 'utf8'), scalingBlocks(figures))
 if (options.write) {
   await writeFile(FIGURES, `${JSON.stringify(figures, null, 2)}\n`)
   await writeFile(RESULTS, report)
-  await writeFile(SCALING, scaling)
+  renew(SCALING, scalingBlocks(figures))
+  renew(MANUAL, manualBlocks(figures))
 }
-console.log(options.plan ? scaling : report)
+console.log(options.plan ? withBlocks(await readFile(SCALING, 'utf8'), scalingBlocks(figures)) : report)
+
+/** Reads and writes a page in one step: somebody may have it open. */
+function renew(page, blocks) {
+  const before = readFileSync(page, 'utf8')
+  const after = withBlocks(before, blocks)
+  if (after !== before) writeFileSync(page, after)
+}
 
 async function measure() {
   const folder = await mkdtemp(join(tmpdir(), 'bench-capacity-'))

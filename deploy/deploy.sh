@@ -4,10 +4,11 @@
 #   deploy/deploy.sh up [Parameter=value ...]   build, push, deploy and try it; again: only what has changed
 #   deploy/deploy.sh status                     what runs, and where
 #   deploy/deploy.sh smoke                      ask the endpoint; prints the curl
-#   deploy/deploy.sh rollback                   back to the image that ran before; again: forth
+#   deploy/deploy.sh rollback [sha256:...]      back to the image that ran before, or to another; again: forth
 #   deploy/deploy.sh down [--images] [--yes]    delete the service; with --images the repository, too
 #
-# Parameters are those of deploy/service.yaml (MemorySize=512 Models=best,rf ...); what is not given stays as it is.
+# Parameters are those of deploy/service.yaml (MemorySize=512 Models=best,rf ...); what is not given stays as it is, and
+# `Parameter=` with nothing after it empties one. A rollback changes the image alone, no parameter.
 #
 # From the environment, all optional:
 #   AWS_PROFILE, AWS_REGION, ...   as for the AWS CLI; the region is us-east-1 where nothing says another
@@ -19,13 +20,22 @@
 #   BUILD_NETWORK                  the network of the build; host where only the machine itself reaches the registries
 #   SAMPLE, TOKEN                  a body for smoke, and a token where the API asks for one
 set -euo pipefail
+case ${SAMPLE:-/} in /*) ;; *) SAMPLE=$PWD/$SAMPLE ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 function=${FUNCTION:-keystroke_based_user_recognition}
 repository=${REPOSITORY:-threatfabric}
+advice="aws logs filter-log-events --log-group-name /aws/lambda/$function tells more"
 # Stacks may not have underscores or slashes in their names.
 stack=${STACK:-${function//_/-}}
 registry_stack=${REGISTRY_STACK:-$(tr '/_.' '---' <<<"$repository")-registry}
+
+for name in "$stack" "$registry_stack"; do
+  if ! [[ $name =~ ^[A-Za-z][A-Za-z0-9-]{0,127}$ ]]; then
+    echo "deploy: $name can't be the name of a stack: set STACK and REGISTRY_STACK" >&2
+    exit 1
+  fi
+done
 
 # Version 2 of the AWS CLI would open a pager.
 export AWS_PAGER=
@@ -38,7 +48,7 @@ die() {
   printf 'deploy: %s\n' "$*" >&2
   exit 1
 }
-usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,/^set /s/^# \{0,1\}//p' deploy/deploy.sh; }
 
 # Ends it with what the AWS CLI wrote, and what that means.
 explain() {
@@ -46,14 +56,14 @@ explain() {
   case $(cat "$errors") in
     *'Unable to locate credentials'* | *'could not be found'*profile* | *'profile'*'could not be found'*)
       die 'there are no AWS credentials: run aws configure, or set AWS_PROFILE' ;;
-    *ExpiredToken* | *'session associated with this profile has expired'* | *'Token has expired'*)
+    *'loading SSO Token'* | *ExpiredToken* | *'session associated with this profile has expired'* | *'Token has expired'*)
       die 'the AWS credentials have expired: log in again (aws sso login)' ;;
     *InvalidClientTokenId* | *UnrecognizedClient* | *SignatureDoesNotMatch*)
       die 'AWS does not know these credentials' ;;
     *AccessDenied* | *'not authorized to perform'* | *UnauthorizedOperation*)
       die 'these credentials may not do that; docs/aws-by-hand.md says what they must be allowed' ;;
     *'Unknown options'*import-existing*)
-      die "the repository $repository is there already, and this AWS CLI is too old to take it over: from 1.31 or 2.14 on it can" ;;
+      die "the repository $repository is there already, and this AWS CLI is too old to take it over: from 1.30.3 or 2.13.38 on it can" ;;
     *'Could not connect to the endpoint'*)
       die "there is no way to AWS from here, or no region $region" ;;
     *) die 'AWS refused that, and says why above' ;;
@@ -81,17 +91,27 @@ stack_status() {
   fi
 }
 
-# Whether a stack of that status has nothing in it: its first creation failed, was never begun, or it isn't there.
-unmade() { [[ $1 =~ ^(none|ROLLBACK_COMPLETE|ROLLBACK_FAILED|REVIEW_IN_PROGRESS)$ ]]; }
-
 # A parameter or an output of the service's stack; nothing where it has none.
 of_stack() {
   local value
-  value=$(ask cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].$1 | [0]")
+  # Within $(...) a failure would go unnoticed otherwise.
+  value=$(ask cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].$1 | [0]") || exit 1
   if [ "$value" != None ]; then printf '%s\n' "$value"; fi
 }
 parameter() { of_stack "Parameters[?ParameterKey=='$1'].ParameterValue"; }
 output() { of_stack "Outputs[?OutputKey=='$1'].OutputValue"; }
+
+# A stack whose first creation failed holds nothing, or what could not be deleted, and can't be updated.
+clear_failed() {
+  local status
+  status=$(stack_status "$1")
+  case $status in
+    ROLLBACK_COMPLETE | ROLLBACK_FAILED | REVIEW_IN_PROGRESS)
+      say "Clearing away $1, whose first creation failed"
+      delete_stack "$1" ;;
+    *) ;;
+  esac
+}
 
 # deploy_stack NAME TEMPLATE PARAMETER=VALUE...
 deploy_stack() {
@@ -99,16 +119,12 @@ deploy_stack() {
   shift 2
   status=$(stack_status "$name")
   case $status in
-    ROLLBACK_COMPLETE | ROLLBACK_FAILED)
-      say "Clearing away $name, whose first creation failed"
-      delete_stack "$name" ;;
-    REVIEW_IN_PROGRESS) ;; # a change set that was never carried out
     *_IN_PROGRESS) die "the stack $name is being changed by somebody else ($status): try again when they are done" ;;
   esac
   if ! aws cloudformation deploy --stack-name "$name" --template-file "$template" --no-fail-on-empty-changeset \
     --capabilities CAPABILITY_IAM --parameter-overrides "$@" 2>"$errors"; then
     aws cloudformation describe-stack-events --stack-name "$name" --output text --no-paginate \
-      --query "StackEvents[?contains(ResourceStatus, 'FAILED')] | [:5].[LogicalResourceId, ResourceStatusReason]" >&2 2>/dev/null || true
+      --query "StackEvents[?contains(ResourceStatus, 'FAILED') && !contains(not_null(ResourceStatusReason, ''), 'cancelled')] | [:3].[LogicalResourceId, ResourceStatusReason]" >&2 2>/dev/null || true
     explain
   fi
 }
@@ -121,7 +137,7 @@ delete_stack() {
 need_stack() {
   local status
   status=$(stack_status "$stack")
-  if unmade "$status"; then
+  if [[ $status =~ ^(none|ROLLBACK_COMPLETE|ROLLBACK_FAILED|REVIEW_IN_PROGRESS)$ ]]; then
     die "there is no stack $stack in account $account, region $region ($status): deploy/deploy.sh up makes it"
   fi
 }
@@ -130,17 +146,26 @@ repository_exists() {
   there RepositoryNotFoundException ecr describe-repositories --repository-names "$repository"
 }
 
-# Takes a repository that was made by hand into a stack, whose status is $1. Only its name: what else the template says is then a change,
-# which is carried out; on taking over it would be taken as true.
+# Takes a repository that was made by hand into a stack. Only its name: what else the template says is then a change, which
+# is carried out; on taking over it would be taken as true. And the policy: what the template lacks would be taken away,
+# and functions that have run from there would lose their image.
 adopt_repository() {
-  local status=$1
-  if [ "$status" != none ]; then delete_stack "$registry_stack"; fi
+  local status policy
   say "Taking over the repository $repository into the stack $registry_stack"
+  policy=''
+  if there RepositoryPolicyNotFoundException ecr get-repository-policy --repository-name "$repository"; then
+    policy=$(ask ecr get-repository-policy --repository-name "$repository" --query policyText)
+    policy=', "RepositoryPolicyText": '$policy
+  fi
   ask cloudformation create-change-set --stack-name "$registry_stack" --change-set-name adopt --change-set-type CREATE \
     --import-existing-resources --query Id --template-body '{"Resources": {"Repository": {
       "Type": "AWS::ECR::Repository", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain",
-      "Properties": {"RepositoryName": "'"$repository"'"}}}}'
-  ask cloudformation wait change-set-create-complete --stack-name "$registry_stack" --change-set-name adopt
+      "Properties": {"RepositoryName": "'"$repository"'"'"$policy"'}}}}'
+  if ! aws cloudformation wait change-set-create-complete --stack-name "$registry_stack" --change-set-name adopt 2>"$errors"; then
+    aws cloudformation describe-change-set --stack-name "$registry_stack" --change-set-name adopt --output text \
+      --query StatusReason >&2 || true
+    explain
+  fi
   ask cloudformation execute-change-set --stack-name "$registry_stack" --change-set-name adopt
   while
     sleep 1
@@ -153,12 +178,12 @@ adopt_repository() {
 # A function of that name that no stack of ours made would fail the deployment half way.
 refuse_foreign() {
   if there ResourceNotFoundException lambda get-function --function-name "$function"; then
-    die "there is a function $function already that the stack $stack did not make: delete it (docs/aws-by-hand.md, Clean up), or set FUNCTION to another name"
+    die "there is a function $function already that the stack $stack did not make: delete it, but not the repository (docs/aws-by-hand.md, Clean up), or set FUNCTION to another name"
   fi
   local group found
   for group in "/aws/lambda/$function" "/aws/vendedlogs/http-api/$function"; do
-    found=$(ask logs describe-log-groups --log-group-name-prefix "$group" --query "length(logGroups[?logGroupName=='$group'])")
-    if [ "$found" != 0 ]; then
+    found=$(ask logs describe-log-groups --log-group-name-prefix "$group" --query "logGroups[?logGroupName=='$group'].logGroupName")
+    if [ -n "$found" ]; then
       die "there is a log group $group already that the stack $stack did not make: delete it (aws logs delete-log-group --log-group-name $group), or set FUNCTION to another name"
     fi
   done
@@ -168,7 +193,7 @@ refuse_foreign() {
 find_image() {
   local found=None
   if there ImageNotFoundException ecr describe-images --repository-name "$repository" --image-ids "$1"; then
-    found=$(ask ecr describe-images --repository-name "$repository" --image-ids "$1" --query 'imageDetails[0].imageDigest')
+    found=$(ask ecr describe-images --repository-name "$repository" --image-ids "$1" --query 'imageDetails[0].imageDigest') || exit 1
   fi
   if [ "$found" != None ]; then printf '%s\n' "$found"; fi
 }
@@ -188,11 +213,11 @@ provide_image() {
   platform=${PLATFORM:-$(docker version --format '{{.Server.Os}}/{{.Server.Arch}}')}
   say "Building for $platform"
   # With provenance or an SBOM beside the image, an index is pushed, which Lambda refuses.
-  docker build --provenance=false --sbom=false --platform "$platform" --network "${BUILD_NETWORK:-default}" \
+  docker build --load --provenance=false --sbom=false --platform "$platform" --network "${BUILD_NETWORK:-default}" \
     --target lambda --tag "$uri:latest" .
   say "Pushing to $uri"
   docker push "$uri:latest" | tee "$pushed"
-  digest=$(grep -o 'sha256:[0-9a-f]\{64\}' "$pushed" | tail -1)
+  digest=$(grep -o 'sha256:[0-9a-f]\{64\}' "$pushed" | tail -1) || die 'docker push names no digest'
 }
 
 # Refuses what Lambda would, and sets $architecture to what Lambda calls that of the image.
@@ -219,6 +244,16 @@ log_in() {
   ask ecr get-login-password | docker login --username AWS --password-stdin "${uri%%/*}"
 }
 
+# Gives an image a tag, so that the repository does not clear it away.
+keep_image() {
+  local manifest type
+  manifest=$(ask ecr batch-get-image --repository-name "$repository" --image-ids "imageDigest=$1" --query 'images[0].imageManifest')
+  type=$(ask ecr batch-get-image --repository-name "$repository" --image-ids "imageDigest=$1" --query 'images[0].imageManifestMediaType')
+  aws ecr put-image --repository-name "$repository" --image-digest "$1" --image-manifest "$manifest" \
+    --image-manifest-media-type "$type" --image-tag "$2" >/dev/null 2>"$errors" \
+    || grep --quiet ImageAlreadyExistsException "$errors" || explain
+}
+
 # deploy_image PREVIOUS PARAMETER=VALUE...: the image $digest, after which a rollback returns to PREVIOUS
 deploy_image() {
   local previous=$1
@@ -226,6 +261,8 @@ deploy_image() {
   say "Deploying $digest as $function"
   deploy_stack "$stack" deploy/service.yaml "$@" FunctionName="$function" \
     ImageUri="$uri@$digest" PreviousImageUri="$previous" Architecture="$architecture"
+  keep_image "$digest" "deployed-$function"
+  if [ -n "$previous" ]; then keep_image "${previous##*@}" "before-$function"; fi
 }
 
 up() {
@@ -240,8 +277,10 @@ up() {
       die "deploy/service.yaml has no parameter ${one%%=*}"
     fi
   done
+  clear_failed "$stack"
+  clear_failed "$registry_stack"
   status=$(stack_status "$stack")
-  if unmade "$status"; then
+  if [ "$status" = none ]; then
     refuse_foreign
   else
     current=$(parameter ImageUri)
@@ -249,14 +288,19 @@ up() {
   fi
 
   status=$(stack_status "$registry_stack")
-  if unmade "$status" && repository_exists; then adopt_repository "$status"; fi
+  if [ "$status" = none ] && repository_exists; then adopt_repository; fi
   say "Repository $repository"
   deploy_stack "$registry_stack" deploy/registry.yaml RepositoryName="$repository"
 
   log_in
   provide_image
   check_image
-  if [ "$current" != "$uri@$digest" ]; then previous=$current; fi
+  if [ -n "$current" ] && [ "$current" != "$uri@$digest" ]; then
+    previous=$current
+    advice="$advice; deploy/deploy.sh rollback returns to the image before"
+  elif [ $# -gt 0 ]; then
+    advice="$advice; deploy/deploy.sh up with another value of $* changes it back"
+  fi
   deploy_image "$previous" "$@"
   smoke
 }
@@ -266,12 +310,16 @@ rollback() {
   need_stack
   current=$(parameter ImageUri)
   previous=$(parameter PreviousImageUri)
+  if [ $# -gt 0 ]; then previous=${current%@*}@$1; fi
   if [ -z "$previous" ]; then die 'no other image has run before this one: there is nothing to return to'; fi
   digest=${previous##*@}
+  # The repository that it is in, whatever REPOSITORY says today.
+  repository=${previous#*/}
+  repository=${repository%@*}
   log_in
   found=$(find_image "imageDigest=$digest")
   if [ -z "$found" ]; then
-    die "the image that ran before, $digest, is no longer in the repository"
+    die "the image $digest is not in the repository any more"
   fi
   check_image
   deploy_image "$current"
@@ -281,17 +329,24 @@ rollback() {
 line() { printf '%-17s %s\n' "$1" "$2"; }
 
 status() {
-  local state
+  local name state
   state=$(stack_status "$registry_stack")
   line stack "$registry_stack: $state"
   need_stack
   state=$(stack_status "$stack")
   line stack "$stack: $state"
-  state=$(ask lambda get-function-configuration --function-name "$function" \
+  name=$(parameter FunctionName)
+  state=$(ask lambda get-function-configuration --function-name "$name" \
     --query "join(' ', [State, LastUpdateStatus, to_string(MemorySize), 'MB, since', LastModified])")
-  line function "$function: $state"
-  for state in Architecture ImageUri PreviousImageUri Models ModelUri; do line "$state" "$(parameter "$state")"; done
-  for state in Endpoint Url LogGroup; do line "$state" "$(output "$state")"; done
+  line function "$name: $state"
+  for name in Architecture ImageUri PreviousImageUri Models ModelUri; do
+    state=$(parameter "$name")
+    line "$name" "$state"
+  done
+  for name in Endpoint Url DomainTarget LogGroup; do
+    state=$(output "$name")
+    line "$name" "$state"
+  done
   state=$(ask cloudwatch describe-alarms --state-value ALARM --alarm-name-prefix "$stack-" \
     --query "join(', ', MetricAlarms[].AlarmName)")
   line alarms "${state:-none}"
@@ -319,7 +374,7 @@ smoke() {
   say "Asking $endpoint"
   post "$base/health"
   if [ "$code" != 200 ]; then
-    die "$base/health answers $code: $answer (deploy/deploy.sh rollback returns to what ran before; aws logs filter-log-events --log-group-name $(output LogGroup))"
+    die "$base/health answers $code: $answer ($advice)"
   fi
   issuer=$(parameter JwtIssuer)
   if [ -n "$issuer" ] && [ -z "${TOKEN:-}" ]; then
@@ -341,7 +396,7 @@ smoke() {
     post "$endpoint" "$body"
   fi
   if [ "$code" != 200 ] || [[ $answer != *'"prediction":'* ]]; then
-    die "$endpoint answers $code: $answer (with models of your own, name a body in SAMPLE; deploy/deploy.sh rollback returns to what ran before)"
+    die "$endpoint answers $code: $answer (with models of your own, name a body in SAMPLE; $advice)"
   fi
   printf "curl -s %s -H 'content-type: application/json'%s -d '%s'\n%s\n" \
     "$endpoint" "${TOKEN:+ -H \"authorization: Bearer \$TOKEN\"}" "$body" "$answer"

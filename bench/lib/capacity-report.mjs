@@ -1,6 +1,6 @@
-// What bench/capacity.mjs measured, and the generated parts of docs/scaling.md, as Markdown.
+// What bench/capacity.mjs measured, and the generated parts of docs/scaling.md and docs/aws-by-hand.md, as Markdown.
 import { plan } from './plan.mjs'
-import { AS_OF, ASSUMED, PRICES, QUOTAS, REGION, STACK } from './prices.mjs'
+import { AS_OF, ASSUMED, PRICES, QUOTAS, REGION, STACK, TASK_STACK } from './prices.mjs'
 import { table } from './report.mjs'
 
 const MB = 2 ** 20
@@ -81,7 +81,7 @@ export function withBlocks(text, blocks) {
   for (const [name, block] of Object.entries(blocks)) {
     const [begin, end] = [`<!-- capacity: ${name} -->`, `<!-- end: ${name} -->`]
     const [from, to] = [whole.indexOf(begin), whole.indexOf(end)]
-    if (from < 0 || to < from) throw new Error(`docs/scaling.md has no part ${name}`)
+    if (from < 0 || to < from) throw new Error(`the page has no part ${name}`)
     whole = `${whole.slice(0, from + begin.length)}\n\n${block.trim()}\n\n${whole.slice(to)}`
   }
   return whole
@@ -105,9 +105,24 @@ export function scalingBlocks(figures) {
   }
 }
 
+/** @returns the generated part of docs/aws-by-hand.md */
+export function manualBlocks(figures) {
+  return { manual: manual(plan(figures)) }
+}
+
+function manual(p) {
+  const part = p.byHand(1e6)
+  return `
+A million predictions by \`${ASSUMED.model}\` cost **${dollars(part.total)}**: gateway ${dollars(part.gateway)}, requests ${dollars(part.requests)}, logs ${dollars(part.logs)}, cold starts ${dollars(part.cold)}, compute ${dollars(part.compute)}, traffic
+out ${dollars(part.out)}. That is for what is made here, ${number(STACK.memoryMb)} MB of ${STACK.arch}, by prices of ${REGION}, ${AS_OF}, without free tiers and taxes, where one
+request in ${number(1 / ASSUMED.coldShare)} starts an environment ([what is assumed](scaling.md#what-is-assumed)). When nobody asks, it costs what ECR keeps: about
+${cents(p.stored(1))} a month for each image of ${ASSUMED.imageGb} GB, those from before an update too.`
+}
+
 function decision({ starts }, p) {
   const [api, rest, url] = GATEWAYS.map((gateway) => p.breakEven({ gateway }))
   const { vcpus, gb } = p.tasks(api)
+  const [idle, busy] = [p.fixed(STACK), p.fixed(STACK, 1)]
   const saved = million(p).total - million(p, { memoryMb: SMALL_MB }).total
   const faster = (models) => percent(1 - p.coldMs(STACK.memoryMb, models).most / p.coldMs().most)
   const rows = [
@@ -115,7 +130,7 @@ function decision({ starts }, p) {
       `under ${about(api)}`,
       'Lambda behind an HTTP API: `deploy/service.yaml`',
       `${number(STACK.memoryMb)} MB`,
-      `${dollars(million(p).total)} a million, nothing when nobody asks`,
+      `${dollars(million(p).total)} a million, and ${dollars(idle.total)} a month even when nobody asks`,
     ],
     [
       `over ${about(api)}`,
@@ -127,14 +142,16 @@ function decision({ starts }, p) {
       `up to ${about(url)}`,
       'Lambda with a function URL, where keys, throttling and a domain are not wanted',
       `${number(STACK.memoryMb)} MB`,
-      `${dollars(million(p, { gateway: 'function URL' }).total)} a million`,
+      `${dollars(million(p, { gateway: 'function URL' }).total)} a million, and the same a month`,
     ],
   ]
   return `
 ${textTable(['requests/s, average of the month', 'run it on', 'size', 'cost'], rows)}
 
 - It is the average that counts: ${about(2 * api)} requests/s for eight hours a day are under ${about(api)}. With a REST API the border is ${about(rest)}.
-- Traces, which are off by default, are not in these costs. Under small loads they are more than all else: [below](#logs-traffic-and-traces).
+- **When nobody asks**, Lambda costs ${dollars(idle.total)} a month: ${STACK.alarms} alarms ${dollars(idle.alarms)}, ${ASSUMED.images} images in ECR ${dollars(idle.images)}. While somebody does, the metric of
+  cold starts costs ${dollars(busy.metrics)} more.
+- Traces, which are off by default, are not in these costs. Around one request a second they are more than all else: [below](#logs-traffic-and-traces).
 - **Memory on Lambda:** ${number(STACK.memoryMb)} MB, one whole vCPU, start in ${seconds(p.coldMs().most)}. ${number(SMALL_MB)} MB do as well, start in up to ${seconds(p.coldMs(SMALL_MB).most)}, and
   save ${dollars(saved)} a million.
 - **Fewer models start sooner:** \`MODELS=best\` takes ${faster('best')} off a cold start and the process to ${megabytes(starts.best.peak)} MiB, \`MODELS=rf\` ${faster('rf')} and to
@@ -193,7 +210,7 @@ function memory({ starts }, p) {
   const { arch } = STACK
   const needed = starts.all.peak / MB / ASSUMED.memoryUse
   const rows = MEMORIES.map((memoryMb) => {
-    const { compute, cold } = p.lambda(1e6, { memoryMb })
+    const { compute, cold } = million(p, { memoryMb })
     return [
       `${number(memoryMb)} MB`,
       (memoryMb / QUOTAS.vcpuMb).toFixed(2),
@@ -268,9 +285,11 @@ ${table(names, [...functions, ...machines])}
 
 - **A million on Lambda**, ${STACK.arch} and HTTP API: gateway ${dollars(part.gateway)}, logs ${dollars(part.logs)}, requests ${dollars(part.requests)}, cold starts ${dollars(part.cold)}, compute ${dollars(part.compute)}, traffic
   out ${dollars(part.out)}. Model, memory and architecture decide ${percent((part.compute + part.cold) / part.total)} of it.
+- **Besides, a month**: what it costs [when nobody asks](#in-short), and the metric, ${dollars(p.fixed(STACK, 1).total)} in all. On Fargate ${dollars(own.fixed)}: ${TASK_STACK.alarms} alarms and
+  ${TASK_STACK.scalingAlarms} that scaling makes, ${ASSUMED.images} images. The months above have it in them.
 - **Tasks on Fargate**: ${sizes.join(', ')}. None is given more than
   ${percent(ASSUMED.load)} of its highest rate, there are two at least, and if one is lost the others can do its work.
-- **${dollars(own.total)} at ${number(last)}/s on Fargate**, ${STACK.arch}: logs ${dollars(own.logs)}, load balancer ${dollars(own.balancer)}, traffic out ${dollars(own.out)}, tasks ${dollars(own.compute)}, addresses ${dollars(own.addresses)}. The
+- **${dollars(own.total)} at ${number(last)}/s on Fargate**, ${STACK.arch}: logs ${dollars(own.logs)}, load balancer ${dollars(own.balancer)}, traffic out ${dollars(own.out)}, tasks ${dollars(own.compute)}, addresses ${dollars(own.addresses)}, and what is fixed. The
   load balancer counts connections, here ${ASSUMED.requestsPerConnection} for every request. For callers that keep theirs for ${KEPT_FOR} requests it costs ${dollars(keeping.fargate(keeping.month(last)).balancer)}.
 - **Break-even** with Fargate, requests/s on average: ${borders.join(', ')}.
 - Scale tasks on \`ALBRequestCountPerTarget\`, not on CPU: small batches cost more a row, so that a task looks busy long before it is full.
@@ -381,13 +400,15 @@ function assumptions({ assumed }) {
 - A request finds its environment rested, as after being frozen. Lambda's runtime adds ${assumed.runtimeMs} ms to what is billed, and that is rounded up to
   whole milliseconds. A further one costs ${cents(further)} a million.
 - One invocation in ${number(1 / assumed.coldShare)} starts an environment, and the start is billed. AWS reports fewer.
+- ${ASSUMED.images} images of ${ASSUMED.imageGb} GB, compressed, are kept in ECR. With both stacks they are in the same repository: what they cost is then counted twice.
+- Keeping a gigabyte of logs for a month costs ${cents(PRICES.keptGb * ASSUMED.keptShare)}, compressed to ${percent(ASSUMED.keptShare)}, where writing it costs ${dollars(PRICES.logs.lambda[0][1])}: that is left out.
 - Load balancer and tasks have public addresses, in ${assumed.zones} zones, which is cheaper than a NAT gateway.
 - Lambda's Managed Instances, Fargate Spot and caching before the service are not considered.`
 }
 
-/** What the first million requests of a month cost. */
+/** What the first million requests of a month cost, without what it costs anyway. */
 function million(p, options) {
-  return p.lambda(1e6, options)
+  return p.asked(1e6, options)
 }
 
 /** A million milliseconds of CPU, where a vCPU is shared out. */

@@ -1,5 +1,5 @@
 // The arithmetic of docs/scaling.md: from what was measured, what AWS publishes and what is assumed. No I/O.
-import { ASSUMED, LCU, LINES, PRICES, QUOTAS, STACK, TASKS } from './prices.mjs'
+import { ASSUMED, LCU, LINES, PRICES, QUOTAS, STACK, TASK_STACK, TASKS } from './prices.mjs'
 
 const GB = 2 ** 30
 const SECONDS_PER_HOUR = 3600
@@ -49,7 +49,12 @@ export function plan(figures, changes = {}) {
   const { handler, server, starts, bytes } = figures
   const cpuMs = (model = assumed.model) => (handler[model].restedMicros * assumed.slowdown) / 1000
   // Bytes a request. There is no access log without a gateway; that of a load balancer goes to a bucket.
-  const logged = { service: bytes.lambdaLine, lambda: sizeOf(LINES.lambda), gateway: sizeOf(LINES.gateway) }
+  const logged = {
+    service: bytes.lambdaLine,
+    lambda: sizeOf(LINES.lambda),
+    text: sizeOf(LINES.text),
+    gateway: sizeOf(LINES.gateway),
+  }
 
   return {
     assumed,
@@ -58,6 +63,10 @@ export function plan(figures, changes = {}) {
     warmMs,
     billedMs,
     coldMs,
+    asked,
+    byHand,
+    stored,
+    fixed,
     lambda,
     fargate,
     tasks,
@@ -85,11 +94,18 @@ export function plan(figures, changes = {}) {
     return { least, most: Math.max(least, ((cpuMs + firstCpuMs) * assumed.slowdown) / vcpuShare(memoryMb)) }
   }
 
-  /** What so many requests a month cost, in parts. */
-  function lambda(requests, { arch = STACK.arch, gateway = 'HTTP API', memoryMb = STACK.memoryMb } = {}) {
+  /** What so many requests a month cost on Lambda, in parts, without what it costs anyway. */
+  function asked(
+    requests,
+    {
+      arch = STACK.arch,
+      gateway = 'HTTP API',
+      memoryMb = STACK.memoryMb,
+      lines = logged.service + logged.lambda + (gateway === 'function URL' ? 0 : logged.gateway),
+    } = {},
+  ) {
     const { gbSecond } = PRICES.lambda[arch]
     const second = (memoryMb / 1024) * gbSecond
-    const lines = logged.service + logged.lambda + (gateway === 'function URL' ? 0 : logged.gateway)
     return total({
       requests: requests * PRICES.lambda.request,
       compute: requests * (billedMs(memoryMb) / 1000) * second,
@@ -99,6 +115,32 @@ export function plan(figures, changes = {}) {
       logs: tiered((requests * lines) / GB, PRICES.logs.lambda),
       out: tiered((requests * bytes.response) / GB, PRICES.out),
     })
+  }
+
+  /** The same for what docs/aws-by-hand.md makes: Lambda's lines are text, and the gateway has no access log. */
+  function byHand(requests) {
+    return asked(requests, { lines: logged.service + logged.text })
+  }
+
+  /** What images cost a month. */
+  function stored(images = assumed.images) {
+    return images * assumed.imageGb * PRICES.storedGb
+  }
+
+  /** What it costs a month however much is asked, in parts. A metric is paid only while something is logged. */
+  function fixed(stack, requests = 0) {
+    const { alarms, scalingAlarms = 0, metrics = 0 } = stack
+    return total({
+      alarms: (alarms + scalingAlarms) * PRICES.alarm,
+      metrics: requests > 0 ? metrics * PRICES.metric : 0,
+      images: stored(),
+    })
+  }
+
+  /** What so many requests a month cost in all, in parts. */
+  function lambda(requests, options) {
+    const { total: _, ...parts } = asked(requests, options)
+    return total({ ...parts, fixed: fixed(STACK, requests).total })
   }
 
   /** The requests per second that a task is given. */
@@ -134,6 +176,7 @@ export function plan(figures, changes = {}) {
       addresses: hours * (count + assumed.zones) * PRICES.addressHour,
       logs: tiered((requests * bytes.serverLine) / GB, PRICES.logs.fargate),
       out: tiered((requests * bytes.response) / GB, PRICES.out),
+      fixed: fixed(TASK_STACK).total,
     })
   }
 
@@ -173,7 +216,7 @@ export function plan(figures, changes = {}) {
     return traced * assumed.hoursPerMonth * SECONDS_PER_HOUR * PRICES.trace
   }
 
-  /** The rate from which on Fargate is cheaper. Its first cost is fixed, so that there is one. */
+  /** The rate from which on Fargate is cheaper. It begins dearer, so that there is one. */
   function breakEven(lambdaOptions = {}, fargateOptions = {}) {
     const dearer = (rate) => {
       const requests = rate * assumed.hoursPerMonth * SECONDS_PER_HOUR
@@ -189,9 +232,10 @@ export function plan(figures, changes = {}) {
   }
 }
 
-/** Of lines of JSON, each with its end. */
+/** Of lines of text or of JSON, each with its end. */
 function sizeOf(lines) {
-  return lines.reduce((sum, line) => sum + JSON.stringify(line).length + 1, 0)
+  const text = (line) => (typeof line === 'string' ? line : JSON.stringify(line))
+  return lines.reduce((sum, line) => sum + text(line).length + 1, 0)
 }
 
 function total(parts) {

@@ -50,6 +50,12 @@ export const PRICES = {
     [ALL, 0.05],
   ],
   trace: 5e-6,
+  // A month each: an alarm on one metric, a metric of one's own, and a gigabyte of images in ECR.
+  alarm: 0.1,
+  metric: 0.3,
+  storedGb: 0.1,
+  // Of logs, as CloudWatch keeps them.
+  keptGb: 0.03,
 }
 
 export const QUOTAS = {
@@ -96,17 +102,32 @@ export const ASSUMED = {
   zones: 2,
   /** What X-Ray samples by default beside one request a second. */
   tracedShare: 0.05,
+  /** Images in the repository, and how large one is there, compressed, GB; layers that they share are counted in each. */
+  images: 10,
+  imageGb: 0.13,
+  /** To how much of it CloudWatch compresses what it keeps. */
+  keptShare: 0.15,
   model: 'best',
 }
 
-/** The defaults of deploy/service.yaml; a test holds them against it. */
-export const STACK = { memoryMb: 1769, arch: 'x86_64', throttleRate: 100, throttleBurst: 200 }
+/** The defaults of deploy/service.yaml, and how many alarms and metrics it makes; a test holds them against it. */
+export const STACK = {
+  memoryMb: 1769,
+  arch: 'x86_64',
+  throttleRate: 100,
+  throttleBurst: 200,
+  alarms: 5,
+  metrics: 1,
+}
+
+/** What deploy/fargate/service.yaml makes: its own alarms, and the two that its scaling policy makes by itself. */
+export const TASK_STACK = { alarms: 3, scalingAlarms: 2 }
 
 const ID = '00000000-0000-4000-8000-000000000000'
 const TIME = '2026-11-26T12:00:00.000Z'
 const FUNCTION = 'keystroke_based_user_recognition'
 
-/** What is logged of an invocation beside the service's own line, in the forms that deploy/service.yaml asks for. */
+/** What is logged of an invocation beside the service's own line: in the forms that deploy/service.yaml asks for, and as text. */
 export const LINES = {
   lambda: [
     {
@@ -127,6 +148,12 @@ export const LINES = {
         status: 'success',
       },
     },
+  ],
+  // The form of a function that asks for none.
+  text: [
+    `START RequestId: ${ID} Version: $LATEST`,
+    `END RequestId: ${ID}`,
+    `REPORT RequestId: ${ID}\tDuration: 2.35 ms\tBilled Duration: 3 ms\tMemory Size: 1769 MB\tMax Memory Used: 150 MB\t`,
   ],
   gateway: [
     {

@@ -154,6 +154,11 @@ t.test('a command or parameter that is none is refused', async (t) => {
   t.match(await deploy(['upp']), { code: 2, output: /deploy\.sh up / })
   t.match(await deploy(['up', '512']), { code: 1, output: /512 is no parameter such as/ })
   t.match(await deploy(['up', 'Memory=512']), { code: 1, output: /has no parameter Memory/ })
+  t.match(await deploy(['up'], { FUNCTION: '1_typing' }), {
+    code: 1,
+    output: /1-typing can't be the name of a stack: set STACK and REGISTRY_STACK/,
+  })
+  t.match(await run('sh', ['-c', 'cd deploy && ./deploy.sh help']), /deploy\.sh up /)
   t.match(await deploy(['up', 'ImageUri=x']), { code: 1, output: /ImageUri is not yours to set/ })
   t.match(await deploy(['down', '--all']), { code: 1, output: /down knows --images and --yes, not --all/ })
 })
@@ -178,7 +183,9 @@ t.test('a function that was made by hand is not touched', async (t) => {
 
 t.test('up makes a public endpoint; up again, rollback and down do what they say', async (t) => {
   // As the manual has it, so that it has to be taken over; without what the template adds.
-  await aws('ecr', 'create-repository', '--repository-name', 'threatfabric')
+  const repository = ['--repository-name', 'threatfabric']
+  await aws('ecr', 'create-repository', ...repository)
+  await aws('ecr', 'set-repository-policy', ...repository, '--policy-text', '{ "Statement": [] }')
 
   const first = await deploy(['up', 'MemorySize=512', 'ThrottleRate=50'])
   t.match(first, { code: 0, output: /Taking over the repository threatfabric/ })
@@ -198,13 +205,25 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
         imageScanningConfiguration: { scanOnPush: true },
       },
     ])
+    const { policyText } = await aws('ecr', 'get-repository-policy', ...repository)
+    t.match(JSON.parse(policyText), {
+      Statement: [{ Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' } }],
+    })
     const { lifecyclePolicyText } = await aws(
       'ecr',
       'get-lifecycle-policy',
       '--repository-name',
       'threatfabric',
     )
-    t.match(JSON.parse(lifecyclePolicyText), { rules: [{ selection: { countNumber: 10 } }] })
+    // An image would have to have tags of all prefixes that one rule names.
+    t.match(JSON.parse(lifecyclePolicyText), {
+      rules: [
+        { selection: { tagPrefixList: { 0: 'deployed-', length: 1 } } },
+        { selection: { tagPrefixList: { 0: 'before-', length: 1 } } },
+        { selection: { tagPrefixList: { 0: 'server', length: 1 } } },
+        { selection: { tagStatus: 'any', countNumber: 10 } },
+      ],
+    })
   })
 
   t.test('the curl that it prints answers what it printed', async (t) => {
@@ -225,6 +244,11 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     t.match(await post(`${base}/predict/rf`, '{}'), { status: 400, code: 'KSR_INVALID_REQUEST' })
     for (const path of ['/health', '/health/ready', '/models', '/', `/${FUNCTION}`])
       t.equal((await ask(base + path)).status, 200, path)
+    const { links = {} } = JSON.parse((await ask(base)).body)
+    const { models } = JSON.parse((await ask(`${base}/models`)).body)
+    for (const href of [...Object.values(links), models[0].href])
+      t.equal((await ask(new URL(href as string, base).href)).status, 200, `${href}`)
+    t.match((await ask(`${base}/docs`)).body, '"/default/docs/static/')
     t.match(await ask(`${base}/nowhere`), { status: 404, body: /KSR_ROUTE_NOT_FOUND/ })
   })
 
@@ -284,11 +308,32 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
 
     t.match(await deploy(['up'], { IMAGE: next }), { code: 0 })
     t.match(await parameters(), { ImageUri: newer, PreviousImageUri: image })
+    const { imageDetails } = await aws('ecr', 'describe-images', ...repository)
+    const tagged = (tag: string) =>
+      imageDetails.find(({ imageTags }: { imageTags: string[] }) => imageTags.includes(tag))?.imageDigest
+    t.equal(tagged(`deployed-${FUNCTION}`), next, 'what runs is kept')
+    t.equal(`${repositoryUri}@${tagged(`before-${FUNCTION}`)}`, image, 'and what ran before')
+
+    const other = tagged('other')
+    t.match(await deploy(['rollback', other]), { code: 0, output: /"prediction":84/ })
+    t.match(await parameters(), { ImageUri: `${repositoryUri}@${other}`, PreviousImageUri: newer })
+    t.match(await deploy(['rollback', image.split('@')[1] as string]), { code: 0 })
+    t.match(await deploy(['rollback', next]), { code: 0 })
+    t.match(await parameters(), { ImageUri: newer, PreviousImageUri: image })
+    const failing = pathWith(t, {
+      aws: 'case "$*" in *PreviousImageUri*) echo "Rate exceeded" >&2; exit 254 ;; esac\nexec aws "$@"',
+    })
+    for (const command of ['up', 'rollback']) {
+      const failed = await deploy([command], { PATH: failing, IMAGE: 'other' })
+      t.match(failed, { code: 1, output: /Rate exceeded\ndeploy: AWS refused that, and says why above\n$/ })
+    }
+    t.equal(await imageOf(), newer, 'an answer that failed is not taken for an empty one')
+
     await aws(
       ...['ecr', 'batch-delete-image', '--repository-name', 'threatfabric'],
       ...['--image-ids', `imageDigest=${image.split('@')[1]}`],
     )
-    t.match(await deploy(['rollback']), { code: 1, output: /is no longer in the repository/ })
+    t.match(await deploy(['rollback']), { code: 1, output: /is not in the repository any more/ })
     t.equal(await imageOf(), newer)
   })
 
@@ -326,7 +371,8 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
   t.test('settings that the service refuses are seen', async (t) => {
     t.match(await deploy(['up', 'Models=nobody'], { IMAGE: 'next' }), {
       code: 1,
-      output: /\/health answers 5\d\d: [\s\S]*deploy\.sh rollback/,
+      output:
+        /\/health answers 5\d\d: [\s\S]*deploy\.sh up with another value of Models=nobody changes it back/,
     })
     t.match(await deploy(['up', 'Models='], { IMAGE: 'next' }), { code: 0, output: /"model":"rf"/ })
   })
@@ -342,6 +388,28 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     t.match(await deploy(['smoke'], { TOKEN: 'forged' }), { code: 1, output: /models answers 401/ })
   })
 
+  t.test('with all else that is optional it answers as well, and without tokens again', async (t) => {
+    const all = ['JwtIssuer=', 'JwtAudience=', 'Tracing=Active', 'ReservedConcurrency=5']
+    const topic = `AlarmTopicArn=arn:aws:sns:${REGION}:${ACCOUNT}:alarms`
+    t.match(await deploy(['up', ...all, topic], { IMAGE: 'next' }), { code: 0, output: /"prediction":84/ })
+    t.equal((await ask(`${base}/models`)).status, 200)
+    const { MetricAlarms } = await aws('cloudwatch', 'describe-alarms')
+    t.match(MetricAlarms, { length: 5 })
+    for (const { AlarmActions } of MetricAlarms) t.match(AlarmActions, [/:alarms$/])
+  })
+
+  t.test('what would be open to everybody, or could not be made, is refused', async (t) => {
+    t.match(await deploy(['up', 'JwtIssuer=https://issuer.invalid'], { IMAGE: 'next' }), {
+      code: 1,
+      output: /JwtIssuer needs JwtAudience/,
+    })
+    t.match(await deploy(['up', 'DomainName=typing.example.com'], { IMAGE: 'next' }), {
+      code: 1,
+      output: /DomainName needs CertificateArn/,
+    })
+    t.equal((await parameters()).JwtIssuer, '')
+  })
+
   t.test('down asks first, and leaves the images', async (t) => {
     t.match(await deploy(['down'], {}, { input: 'no\n' }), { code: 1, output: /nothing more is deleted/ })
     t.match(await deploy(['down']), { code: 1, output: /nothing more is deleted/ })
@@ -350,9 +418,11 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
       code: 0,
       output: /The repository threatfabric stays; --images deletes it, too/,
     })
-    t.match(await aws('lambda', 'list-functions'), { Functions: [] })
-    t.match(await aws('logs', 'describe-log-groups'), { logGroups: [] })
-    t.match(await aws('apigatewayv2', 'get-apis'), { Items: [] })
+    t.match(await aws('lambda', 'list-functions'), { Functions: { length: 0 } })
+    t.match(await aws('logs', 'describe-log-groups'), { logGroups: { length: 0 } })
+    t.match(await aws('apigatewayv2', 'get-apis'), { Items: { length: 0 } })
+    t.match(await aws('iam', 'list-roles'), { Roles: { length: 0 } })
+    t.match(await aws('cloudwatch', 'describe-alarms'), { MetricAlarms: { length: 0 } })
     t.match(await aws('ecr', 'describe-repositories'), { repositories: { length: 1 } })
   })
 

@@ -28,7 +28,7 @@ const COMBINATIONS: Record<string, string>[] = [
   CERTIFICATE,
   MODELS,
   ALARMS,
-  { Architecture: 'ARM64', Cpu: '1024', Memory: '2048', RequestsPerTask: '340000' },
+  { Architecture: 'ARM64', Cpu: '1024', Memory: '2048', RequestsPerTask: '320000' },
   { ...CERTIFICATE, ...MODELS, ...ALARMS },
 ]
 
@@ -59,11 +59,18 @@ t.test('a task is given as many requests as the page says', async (t) => {
   t.match(template, `For best ${perVcpu} for each vCPU`)
 })
 
+t.test('there is an alarm for a total outage, when nothing is counted', async (t) => {
+  const alarm = /^ {2}NoTasksAlarm:\n([\s\S]*?)^\S/m.exec(template)?.[1] as string
+  t.match(alarm, 'MetricName: HealthyHostCount')
+  t.match(alarm, 'ComparisonOperator: LessThanThreshold')
+  t.match(alarm, 'TreatMissingData: breaching')
+})
+
 t.test('the settings are those of the function', async (t) => {
   const environment = [...template.matchAll(/Name: ([A-Z_]+), Value: !Ref (\w+)/g)]
   const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): !Ref (\w+)$/gm)]
   const pairs = (found: RegExpExecArray[]) => found.map(([, name, parameter]) => `${name}=${parameter}`)
-  t.match(environment, { length: 7 })
+  t.equal(environment.length, 7)
   t.same(pairs(environment), pairs(ofFunction))
 })
 
@@ -76,11 +83,14 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
   const unscaled = t.testdir({
     'service.yaml': template.replace(/^ {2}ScalableTarget:[\s\S]*?(?=^ {2}ServerErrorsAlarm:)/m, ''),
   })
-  const image = `${cloud.registry}/threatfabric:server`
+  const lines = async (...args: string[]) => (await docker(...args)).split('\n').filter(Boolean)
   t.teardown(async () => {
-    const left = await docker('ps', '--all', '--quiet', '--filter', `ancestor=${image}`)
-    for (const id of left.split('\n').filter(Boolean)) await docker('rm', '--force', id)
-    await docker('image', 'rm', '--force', image)
+    const tags = ['--filter', `reference=${cloud.registry}/threatfabric:server-*`]
+    for (const image of await lines('image', 'ls', ...tags, '--format', '{{.Repository}}:{{.Tag}}')) {
+      const left = await lines('ps', '--all', '--quiet', '--filter', `ancestor=${image}`)
+      for (const id of left) await docker('rm', '--force', id)
+      await docker('image', 'rm', '--force', image)
+    }
   })
 
   /** Runs commands as a reader does, with what is here in the place of what is at AWS. */
@@ -104,6 +114,48 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
   const [push, up, down, ...more] = [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
   t.same(more, [])
   const written = await type(push, up)
+
+  t.test('a size that Fargate does not sell is refused at once', async (t) => {
+    const network = [`VpcId=${NETWORK.VpcId}`, `SubnetIds=${NETWORK.SubnetIds.join(',')}`]
+    // Without scaling, so that nothing but the rules can be what refuses.
+    const deploy = (stack: string, ...parameters: string[]) =>
+      run(
+        'aws',
+        [
+          ...['cloudformation', 'deploy', '--template-file', join(unscaled, 'service.yaml')],
+          ...['--stack-name', stack, '--capabilities', 'CAPABILITY_IAM', '--no-execute-changeset'],
+          ...['--parameter-overrides', `ImageUri=${DIGEST}`, ...network, ...parameters],
+        ],
+        env,
+      )
+    const refused = [
+      ['512', '512'],
+      ['1024', '512'],
+      ['1024', '1024'],
+    ]
+    for (const [cpu, memory] of refused)
+      await t.rejects(
+        deploy(`refused-${cpu}-${memory}`, `Cpu=${cpu}`, `Memory=${memory}`),
+        new RegExp(`With a Cpu of ${cpu} Memory must be`),
+      )
+    const sold = [
+      ['256', '2048'],
+      ['512', '1024'],
+      ['512', '2048'],
+      ['1024', '2048'],
+    ]
+    for (const [cpu, memory] of sold)
+      await t.resolves(
+        deploy(`sold-${cpu}-${memory}`, `Cpu=${cpu}`, `Memory=${memory}`),
+        `${cpu} and ${memory}`,
+      )
+  })
+
+  t.test('the image has a tag that keeps it', async (t) => {
+    const { imageDetails } = await aws('ecr', 'describe-images', '--repository-name', 'threatfabric')
+    t.match(imageDetails, [{ imageTags: [/^server-\d{14}$/] }])
+    t.equal(imageDetails.length, 1)
+  })
 
   t.test('the stack is there, and has what the template says', async (t) => {
     const { Stacks } = await aws('cloudformation', 'describe-stacks', '--stack-name', STACK)
@@ -143,11 +195,78 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
 
   t.test('nothing of the stack stays', async (t) => {
     await type(`registry=${cloud.registry}`, down)
-    t.match(await aws('ecs', 'list-clusters'), { clusterArns: { length: 0 } })
-    t.match(await aws('elbv2', 'describe-load-balancers'), { LoadBalancers: { length: 0 } })
-    t.match(await aws('iam', 'list-roles'), { Roles: { length: 0 } })
-    t.match(await aws('logs', 'describe-log-groups'), { logGroups: { length: 0 } })
+    // Not t.match, to which every list is like an empty one.
+    t.same((await aws('ecs', 'list-clusters')).clusterArns, [])
+    t.same((await aws('elbv2', 'describe-load-balancers')).LoadBalancers, [])
+    t.same((await aws('iam', 'list-roles')).Roles, [])
+    t.same((await aws('logs', 'describe-log-groups')).logGroups, [])
+    t.same((await aws('cloudwatch', 'describe-alarms')).MetricAlarms, [])
   })
+})
+
+t.test('the commands for provisioned concurrency work, there and back, scaling left out', async (t) => {
+  const cloud = await startCloud()
+  const env = { ...process.env, ...cloud.env }
+  const folder = t.testdir({ 'index.js': 'exports.handler = async () => 1', 'more.js': '' })
+  await run('python3', ['-m', 'zipfile', '-c', join(folder, 'one.zip'), join(folder, 'index.js')])
+  await run('python3', ['-m', 'zipfile', '-c', join(folder, 'two.zip'), folder])
+  const name = 'keystroke_based_user_recognition'
+  const arn = `arn:aws:lambda:us-east-1:123456789012:function:${name}`
+  const aws = async (...args: string[]) =>
+    JSON.parse((await run('aws', [...args, '--output', 'json'], env)) || 'null')
+  const lambda = (action: string, ...args: string[]) =>
+    aws('lambda', action, '--function-name', name, ...args)
+
+  // What runs does not matter, but what is called what.
+  await lambda(
+    'create-function',
+    ...[
+      '--runtime',
+      'nodejs22.x',
+      '--handler',
+      'index.handler',
+      '--role',
+      'arn:aws:iam::123456789012:role/any',
+    ],
+    ...['--zip-file', `fileb://${join(folder, 'one.zip')}`],
+  )
+  const { ApiId: api } = await aws(
+    ...['apigatewayv2', 'create-api', '--name', `${name}-API`, '--protocol-type', 'HTTP'],
+  )
+  await aws(
+    ...['apigatewayv2', 'create-integration', '--api-id', api, '--integration-type', 'AWS_PROXY'],
+    ...['--integration-uri', arn, '--payload-format-version', '2.0'],
+  )
+  const leadsTo = async () =>
+    (await aws('apigatewayv2', 'get-integrations', '--api-id', api)).Items[0].IntegrationUri
+  const serves = async () => (await lambda('get-alias', '--name', 'live')).FunctionVersion
+
+  const part = /^## Provisioned concurrency\n([\s\S]*?)^## /m.exec(page)?.[1] as string
+  // The emulator knows no scaling of Lambda.
+  const blocks = [...part.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, code]) =>
+    (code as string).replace(/^aws application-autoscaling (?:.*\\\n)*.*\n/gm, ''),
+  )
+  const [names, there, scale, follow, back, ...more] = blocks
+  t.same(more, [])
+  const type = (...typed: (string | undefined)[]) =>
+    run('bash', ['-euo', 'pipefail', '-c', typed.join('\n')], env)
+
+  await type(names, there)
+  t.equal(await leadsTo(), `${arn}:live`)
+  t.equal(await serves(), '1')
+  const { Statement } = JSON.parse((await lambda('get-policy', '--qualifier', 'live')).Policy)
+  t.match(Statement, [
+    { Condition: { ArnLike: { 'AWS:SourceArn': `arn:aws:execute-api:us-east-1:123456789012:${api}/*` } } },
+  ])
+
+  await lambda('update-function-code', '--zip-file', `fileb://${join(folder, 'two.zip')}`)
+  t.equal(await serves(), '1', 'the alias stays where it was')
+  await type(names, follow)
+  t.equal(await serves(), '2')
+
+  await type(names, scale, back)
+  t.equal(await leadsTo(), arn)
+  t.same((await lambda('list-aliases')).Aliases, [])
 })
 
 function read(file: string): string {

@@ -71,7 +71,7 @@ t.test('checkov finds nothing but what the templates give a reason for', async (
   const { stdout } = await run('checkov', '--quiet', '--skip-download', '--output=json', ...files)
   const { summary } = JSON.parse(stdout)
   t.match(summary, { failed: 0, parsing_errors: 0 })
-  t.ok(summary.passed > 20, `${summary.passed} checks passed`)
+  t.ok(summary.passed > 10, `${summary.passed} checks passed`)
 })
 
 t.test('no other template lies beside the two', async (t) => {
