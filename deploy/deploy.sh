@@ -256,13 +256,15 @@ keep_image() {
 
 # deploy_image PREVIOUS PARAMETER=VALUE...: the image $digest, after which a rollback returns to PREVIOUS
 deploy_image() {
-  local previous=$1
+  local previous=$1 found=''
   shift
   say "Deploying $digest as $function"
   deploy_stack "$stack" deploy/service.yaml "$@" FunctionName="$function" \
     ImageUri="$uri@$digest" PreviousImageUri="$previous" Architecture="$architecture"
   keep_image "$digest" "deployed-$function"
-  if [ -n "$previous" ]; then keep_image "${previous##*@}" "before-$function"; fi
+  # Somebody may have deleted it since, or it came from another repository.
+  if [ "${previous%@*}" = "$uri" ]; then found=$(find_image "imageDigest=${previous##*@}"); fi
+  if [ -n "$found" ]; then keep_image "$found" "before-$function"; fi
 }
 
 up() {
@@ -313,7 +315,9 @@ rollback() {
   if [ $# -gt 0 ]; then previous=${current%@*}@$1; fi
   if [ -z "$previous" ]; then die 'no other image has run before this one: there is nothing to return to'; fi
   digest=${previous##*@}
-  # The repository that it is in, whatever REPOSITORY says today.
+  if [ "$previous" = "$current" ]; then die "$digest runs already"; fi
+  # What it is called and the repository that it is in, whatever FUNCTION and REPOSITORY say today.
+  function=$(parameter FunctionName)
   repository=${previous#*/}
   repository=${repository%@*}
   log_in

@@ -318,7 +318,12 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     t.match(await deploy(['rollback', other]), { code: 0, output: /"prediction":84/ })
     t.match(await parameters(), { ImageUri: `${repositoryUri}@${other}`, PreviousImageUri: newer })
     t.match(await deploy(['rollback', image.split('@')[1] as string]), { code: 0 })
-    t.match(await deploy(['rollback', next]), { code: 0 })
+    const misled = { STACK, FUNCTION: 'other', REPOSITORY: 'other' }
+    t.match(await deploy(['rollback', next], misled), {
+      code: 0,
+      output: /as keystroke_based_user_recognition\n/,
+    })
+    t.match(await deploy(['rollback', next]), { code: 1, output: /sha256:[0-9a-f]{64} runs already/ })
     t.match(await parameters(), { ImageUri: newer, PreviousImageUri: image })
     const failing = pathWith(t, {
       aws: 'case "$*" in *PreviousImageUri*) echo "Rate exceeded" >&2; exit 254 ;; esac\nexec aws "$@"',
@@ -347,6 +352,10 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
 
   t.test('models that take raw keystrokes alone are asked with them', async (t) => {
     t.match(await deploy(['up', 'Models=best'], { IMAGE: 'next' }), { code: 0, output: /"model":"best"/ })
+    const { imageDetails } = await aws('ecr', 'describe-images', ...repository)
+    const tags = imageDetails.flatMap(({ imageTags }: { imageTags: string[] }) => imageTags)
+    t.ok(tags.includes(`deployed-${FUNCTION}`))
+    t.notOk(tags.includes(`before-${FUNCTION}`), 'what ran before was deleted above, and does not come back')
   })
 
   t.test('models are read from S3, and an altered one stops the start', async (t) => {
