@@ -68,7 +68,8 @@ t.test('there is an alarm for a total outage, when nothing is counted', async (t
 
 t.test('the settings are those of the function', async (t) => {
   const environment = [...template.matchAll(/Name: ([A-Z_]+), Value: !Ref (\w+)/g)]
-  const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): !Ref (\w+)$/gm)]
+  // That of the path is the stage's where it is not given.
+  const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): .*?!Ref (\w+)/gm)]
   const pairs = (found: RegExpExecArray[]) => found.map(([, name, parameter]) => `${name}=${parameter}`)
   t.equal(environment.length, 7)
   t.same(pairs(environment), pairs(ofFunction))
