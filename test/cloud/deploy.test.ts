@@ -15,6 +15,7 @@ const CERTIFICATE = `arn:aws:acm:eu-west-1:${ACCOUNT}:certificate/12345678-1234-
 const { AWS_CLI_2 } = process.env
 
 const cloud = await startCloud()
+const { aws } = cloud
 
 interface Ended {
   code: number
@@ -36,11 +37,6 @@ async function deploy(
     new Promise<number>((resolve) => child.on('close', resolve)),
   ])
   return { code, output: stdout + stderr }
-}
-
-async function aws(...args: string[]) {
-  const answer = await run('aws', [...args, '--output', 'json'], { ...process.env, ...cloud.env })
-  return answer === '' ? undefined : JSON.parse(answer)
 }
 
 async function parameters(): Promise<Record<string, string>> {
@@ -126,11 +122,8 @@ t.test('what is missing is said, before anything is made', async (t) => {
 
   t.test('permissions', async (t) => {
     const strict = await startCloud({ settings: { AUTH: 'true' } })
-    const env = { ...process.env, ...strict.env }
-    const asRoot = async (...args: string[]) =>
-      JSON.parse((await run('aws', [...args, '--output', 'json'], env)) || '{}')
-    await asRoot('iam', 'create-user', '--user-name', 'newcomer')
-    const { AccessKey } = await asRoot('iam', 'create-access-key', '--user-name', 'newcomer')
+    await strict.aws('iam', 'create-user', '--user-name', 'newcomer')
+    const { AccessKey } = await strict.aws('iam', 'create-access-key', '--user-name', 'newcomer')
     const newcomer = {
       ...strict.env,
       AWS_ACCESS_KEY_ID: AccessKey.AccessKeyId,

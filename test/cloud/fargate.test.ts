@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { startCloud } from '../fixtures/cloud.js'
-import { DOCKER, pathWith } from '../fixtures/commands.js'
+import { DOCKER, pathWith, type } from '../fixtures/commands.js'
 import { docker, eventually, ROOT, run } from '../fixtures/docker.js'
+import { type Block, commandBlocks } from '../fixtures/document.js'
 
 const TEMPLATE = 'deploy/fargate/service.yaml'
 const STACK = 'keystroke-recognition'
@@ -14,7 +13,6 @@ const NETWORK = { VpcId: 'vpc-01234567', SubnetIds: ['subnet-01234567', 'subnet-
 
 const template = read(TEMPLATE)
 const page = read('docs/scaling.md')
-const section = /^## On Fargate\n([\s\S]*?)^## /m.exec(page)?.[1] as string
 
 const CERTIFICATE = {
   CertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012',
@@ -77,6 +75,7 @@ t.test('the settings are those of the function', async (t) => {
 
 t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, async (t) => {
   const cloud = await startCloud()
+  const { aws } = cloud
   // The emulator's load balancers have names that nobody knows.
   const curl = `exec curl --connect-to ::${cloud.registry} "$@"`
   const env = { ...process.env, ...cloud.env, PATH: pathWith(t, { docker: DOCKER, curl }) }
@@ -94,27 +93,19 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
     }
   })
 
-  /** Runs commands as a reader does, with what is here in the place of what is at AWS. */
-  async function type(...blocks: (string | undefined)[]): Promise<string> {
-    const typed = blocks
-      .join('\n')
-      .replace('$account.dkr.ecr.us-east-1.amazonaws.com', cloud.registry)
-      .replace(TEMPLATE, join(unscaled, 'service.yaml'))
-    const shell = spawn('bash', ['-euo', 'pipefail', '-c', typed], { cwd: ROOT, env })
-    const [stdout, stderr, code] = await Promise.all([
-      text(shell.stdout),
-      text(shell.stderr),
-      new Promise<number>((resolve) => shell.on('close', resolve)),
-    ])
-    if (code !== 0) throw new Error(`${typed}\n${stdout}${stderr}`)
-    return stdout
-  }
-  const aws = async (...args: string[]) =>
-    JSON.parse((await run('aws', [...args, '--output', 'json'], env)) || 'null')
-
-  const [push, up, down, ...more] = [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, code]) => code)
+  const [push, up, down, ...more] = commandBlocks(page).filter(({ heading }) => heading === 'On Fargate')
   t.same(more, [])
-  const written = await type(push, up)
+  /** Types blocks as a reader does, with what is here in the place of what is at AWS. */
+  const typeHere = (...blocks: (Block | undefined)[]) =>
+    type(
+      blocks.map((block) =>
+        (block as Block).command
+          .replace('$account.dkr.ecr.us-east-1.amazonaws.com', cloud.registry)
+          .replace(TEMPLATE, join(unscaled, 'service.yaml')),
+      ),
+      env,
+    )
+  const written = await typeHere(push, up)
 
   t.test('a size that Fargate does not sell is refused at once', async (t) => {
     const network = [`VpcId=${NETWORK.VpcId}`, `SubnetIds=${NETWORK.SubnetIds.join(',')}`]
@@ -191,11 +182,11 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
     )
     t.match(ready, '{"status":"ok"')
     const sample = ['-H', 'content-type: application/json', '-d', '@docs/examples/summary.json']
-    t.equal(`${await ask('', ...sample)}\n`, /^```json\n([\s\S]*?)^```$/m.exec(section)?.[1])
+    t.equal(`${await ask('', ...sample)}\n`, up?.answer)
   })
 
   t.test('nothing of the stack stays', async (t) => {
-    await type(`registry=${cloud.registry}`, down)
+    await type([`registry=${cloud.registry}`, (down as Block).command], env)
     // Not t.match, to which every list is like an empty one.
     t.same((await aws('ecs', 'list-clusters')).clusterArns, [])
     t.same((await aws('elbv2', 'describe-load-balancers')).LoadBalancers, [])
@@ -203,71 +194,6 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
     t.same((await aws('logs', 'describe-log-groups')).logGroups, [])
     t.same((await aws('cloudwatch', 'describe-alarms')).MetricAlarms, [])
   })
-})
-
-t.test('the commands for provisioned concurrency work, there and back, scaling left out', async (t) => {
-  const cloud = await startCloud()
-  const env = { ...process.env, ...cloud.env }
-  const folder = t.testdir({ 'index.js': 'exports.handler = async () => 1', 'more.js': '' })
-  await run('python3', ['-m', 'zipfile', '-c', join(folder, 'one.zip'), join(folder, 'index.js')])
-  await run('python3', ['-m', 'zipfile', '-c', join(folder, 'two.zip'), folder])
-  const name = 'keystroke_based_user_recognition'
-  const arn = `arn:aws:lambda:us-east-1:123456789012:function:${name}`
-  const aws = async (...args: string[]) =>
-    JSON.parse((await run('aws', [...args, '--output', 'json'], env)) || 'null')
-  const lambda = (action: string, ...args: string[]) =>
-    aws('lambda', action, '--function-name', name, ...args)
-
-  // What runs does not matter, but what is called what.
-  await lambda(
-    'create-function',
-    ...[
-      '--runtime',
-      'nodejs22.x',
-      '--handler',
-      'index.handler',
-      '--role',
-      'arn:aws:iam::123456789012:role/any',
-    ],
-    ...['--zip-file', `fileb://${join(folder, 'one.zip')}`],
-  )
-  const { ApiId: api } = await aws(
-    ...['apigatewayv2', 'create-api', '--name', `${name}-API`, '--protocol-type', 'HTTP'],
-  )
-  await aws(
-    ...['apigatewayv2', 'create-integration', '--api-id', api, '--integration-type', 'AWS_PROXY'],
-    ...['--integration-uri', arn, '--payload-format-version', '2.0'],
-  )
-  const leadsTo = async () =>
-    (await aws('apigatewayv2', 'get-integrations', '--api-id', api)).Items[0].IntegrationUri
-  const serves = async () => (await lambda('get-alias', '--name', 'live')).FunctionVersion
-
-  const part = /^## Provisioned concurrency\n([\s\S]*?)^## /m.exec(page)?.[1] as string
-  // The emulator knows no scaling of Lambda.
-  const blocks = [...part.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, code]) =>
-    (code as string).replace(/^aws application-autoscaling (?:.*\\\n)*.*\n/gm, ''),
-  )
-  const [names, there, scale, follow, back, ...more] = blocks
-  t.same(more, [])
-  const type = (...typed: (string | undefined)[]) =>
-    run('bash', ['-euo', 'pipefail', '-c', typed.join('\n')], env)
-
-  await type(names, there)
-  t.equal(await leadsTo(), `${arn}:live`)
-  t.equal(await serves(), '1')
-  const { Statement } = JSON.parse((await lambda('get-policy', '--qualifier', 'live')).Policy)
-  t.match(Statement, [
-    { Condition: { ArnLike: { 'AWS:SourceArn': `arn:aws:execute-api:us-east-1:123456789012:${api}/*` } } },
-  ])
-
-  await lambda('update-function-code', '--zip-file', `fileb://${join(folder, 'two.zip')}`)
-  t.equal(await serves(), '1', 'the alias stays where it was')
-  await type(names, follow)
-  t.equal(await serves(), '2')
-
-  await type(names, scale, back)
-  t.equal(await leadsTo(), arn)
-  t.same((await lambda('list-aliases')).Aliases, [])
 })
 
 function read(file: string): string {

@@ -13,13 +13,9 @@ const manual = readFileSync(join(ROOT, 'docs/aws-by-hand.md'), 'utf8')
 const blocks = commandBlocks(manual)
 
 const cloud = await startCloud()
+const { aws } = cloud
 const env = { ...process.env, ...cloud.env, PATH: pathWith(t, { docker: DOCKER }) }
 const repositoryUri = `${cloud.registry}/threatfabric`
-
-async function aws(...args: string[]) {
-  const answer = await run('aws', [...args, '--output', 'json'], env)
-  return answer === '' ? undefined : JSON.parse(answer)
-}
 
 /** One shell that runs the blocks, as a reader's does; it stops at the first command that fails. */
 const shell = spawn('bash', ['-euo', 'pipefail'], { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'pipe'] })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { answers, freePort, REGION, start } from '../fixtures/cloud.js'
+import { type } from '../fixtures/commands.js'
 import { ROOT, run } from '../fixtures/docker.js'
 import { commandBlocks } from '../fixtures/document.js'
 
@@ -36,22 +37,22 @@ const blocks = commandBlocks(readFileSync(join(ROOT, 'docs/aws-by-hand.md'), 'ut
 const block = (heading: RegExp) => blocks.find((one) => heading.test(one.heading))?.command as string
 const [settings, repository, creation] = [block(/^Requirements/), block(/^2\. /), block(/^6\. /)]
 
-const type = (commands: string) => run('bash', ['-euo', 'pipefail', '-c', `${settings}\n${commands}`], env)
+const typed = (...commands: string[]) => type([settings, ...commands], env)
 
 t.test('the manual makes a function of an image that is there, and of no other', async (t) => {
   const [before, command] = creation.split(/(?=aws lambda create-function)/) as [string, string]
-  await type(before.replace(/^sleep.*$/m, ''))
+  await typed(before.replace(/^sleep.*$/m, ''))
   const some = `digest=sha256:${'2'.repeat(64)}`
-  await t.rejects(type(`${some}\n${command}`), /RepositoryNotFoundException/)
+  await t.rejects(typed(`${some}\n${command}`), /RepositoryNotFoundException/)
 
-  await type(repository)
-  await t.rejects(type(`${some}\n${command}`), /ImageNotFoundException/)
+  await typed(repository)
+  await t.rejects(typed(`${some}\n${command}`), /ImageNotFoundException/)
 
   const put = ['ecr', 'put-image', '--repository-name', 'threatfabric', '--output', 'text']
   const image = ['--image-manifest', JSON.stringify(MANIFEST), '--query', 'image.imageId.imageDigest']
   const digest = `digest=${await run('aws', [...put, ...image], env)}`
   const wrong = command.replace('$registry/threatfabric', '$registry/keystroke_based_user_recognition')
-  await t.rejects(type(`${digest}\n${wrong}`), /RepositoryNotFoundException/, 'as the original has it')
+  await t.rejects(typed(`${digest}\n${wrong}`), /RepositoryNotFoundException/, 'as the original has it')
 
-  t.match(await type(`${digest}\n${command}`), '"FunctionName": "keystroke_based_user_recognition"')
+  t.match(await typed(`${digest}\n${command}`), '"FunctionName": "keystroke_based_user_recognition"')
 })
