@@ -5,6 +5,7 @@ import { startCloud } from '../fixtures/cloud.js'
 import { DOCKER, pathWith, type } from '../fixtures/commands.js'
 import { docker, eventually, ROOT, run } from '../fixtures/docker.js'
 import { type Block, commandBlocks } from '../fixtures/document.js'
+import { checkReasons, type Parameters, testCombinations } from '../fixtures/lint.js'
 
 const TEMPLATE = 'deploy/fargate/service.yaml'
 const STACK = 'keystroke-recognition'
@@ -21,7 +22,7 @@ const MODELS = { ModelUri: 's3://models/keystrokes/v2' }
 const ALARMS = { AlarmTopicArn: 'arn:aws:sns:us-east-1:123456789012:alarms' }
 
 /** Every condition of the template once met and once not, and those that are optional together. */
-const COMBINATIONS: Record<string, string>[] = [
+const COMBINATIONS: Parameters[] = [
   {},
   CERTIFICATE,
   MODELS,
@@ -30,25 +31,10 @@ const COMBINATIONS: Record<string, string>[] = [
   { ...CERTIFICATE, ...MODELS, ...ALARMS },
 ]
 
-for (const parameters of COMBINATIONS) {
-  const names = Object.keys(parameters).join(', ') || 'nothing'
-  t.test(`cfn-lint has nothing to say about the template with ${names} set`, async (t) => {
-    const values = Object.entries({ ImageUri: DIGEST, ...NETWORK, ...parameters })
-    const file = values.map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue }))
-    const folder = t.testdir({ 'parameters.json': JSON.stringify(file) })
-    await lint(
-      'cfn-lint',
-      ...['--non-zero-exit-code', 'informational', TEMPLATE],
-      ...['--parameter-files', join(folder, 'parameters.json')],
-    )
-  })
-}
+testCombinations(TEMPLATE, { ImageUri: DIGEST, ...NETWORK }, COMBINATIONS)
 
 t.test('checkov finds nothing but what the template gives a reason for', async (t) => {
-  const found = await lint('checkov', '--quiet', '--skip-download', '--output=json', '--file', TEMPLATE)
-  const { summary } = JSON.parse(found)
-  t.match(summary, { failed: 0, parsing_errors: 0 })
-  t.ok(summary.passed > 20, `${summary.passed} checks passed`)
+  await checkReasons(t, [TEMPLATE], 20)
 })
 
 t.test('a task is given as many requests as the page says', async (t) => {
@@ -198,13 +184,6 @@ t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, 
 
 function read(file: string): string {
   return readFileSync(join(ROOT, file), 'utf8')
-}
-
-/** Runs a command that fails where it finds something; gives what it wrote. */
-async function lint(command: string, ...args: string[]): Promise<string> {
-  return run(command, args).catch(({ stdout, stderr }) => {
-    throw new Error(`${command}: ${stdout}${stderr}`)
-  })
 }
 
 /** What a number is where nobody sets it. */

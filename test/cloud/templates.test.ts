@@ -1,18 +1,10 @@
-import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { ROOT } from '../fixtures/docker.js'
+import { checkReasons, lint, type Parameters, testCombinations } from '../fixtures/lint.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TEMPLATES = ['deploy/registry.yaml', 'deploy/service.yaml']
-
-/** Fails with what the command found. */
-const run = (command: string, ...args: string[]) =>
-  promisify(execFile)(command, args, { cwd: ROOT }).catch(({ stdout, stderr }) => {
-    throw new Error(`${command}: ${stdout}${stderr}`)
-  })
 
 const ARN = {
   certificate: 'arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012',
@@ -23,7 +15,7 @@ const JWT = { JwtIssuer: 'https://issuer.example', JwtAudience: ['keystrokes'] }
 const DOMAIN = { DomainName: 'typing.example.com', CertificateArn: ARN.certificate }
 
 /** Every condition of the template once met and once not, and those that meet in one resource together. */
-const COMBINATIONS: Record<string, string | string[]>[] = [
+const COMBINATIONS: Parameters[] = [
   {},
   { PreviousImageUri: DIGEST },
   { Architecture: 'arm64', MemorySize: '10240', Timeout: '29', LogRetention: '3653' },
@@ -49,29 +41,13 @@ const COMBINATIONS: Record<string, string | string[]>[] = [
 ]
 
 t.test('cfn-lint has nothing to say about the templates', async () => {
-  await run('cfn-lint', '--non-zero-exit-code', 'informational', ...TEMPLATES)
+  await lint('cfn-lint', '--non-zero-exit-code', 'informational', ...TEMPLATES)
 })
 
-for (const parameters of COMBINATIONS) {
-  const names = Object.keys(parameters).join(', ') || 'nothing'
-  t.test(`cfn-lint has nothing to say about the service with ${names} set`, async (t) => {
-    const values = Object.entries({ ImageUri: DIGEST, ...parameters })
-    const file = values.map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue }))
-    const folder = t.testdir({ 'parameters.json': JSON.stringify(file) })
-    await run(
-      'cfn-lint',
-      ...['--non-zero-exit-code', 'informational', 'deploy/service.yaml'],
-      ...['--parameter-files', join(folder, 'parameters.json')],
-    )
-  })
-}
+testCombinations('deploy/service.yaml', { ImageUri: DIGEST }, COMBINATIONS)
 
 t.test('checkov finds nothing but what the templates give a reason for', async (t) => {
-  const files = TEMPLATES.flatMap((file) => ['--file', file])
-  const { stdout } = await run('checkov', '--quiet', '--skip-download', '--output=json', ...files)
-  const { summary } = JSON.parse(stdout)
-  t.match(summary, { failed: 0, parsing_errors: 0 })
-  t.ok(summary.passed > 10, `${summary.passed} checks passed`)
+  await checkReasons(t, TEMPLATES, 10)
 })
 
 t.test('no other template lies beside the two', async (t) => {
@@ -87,5 +63,5 @@ t.test('what is deployed is named by its digest', async (t) => {
 })
 
 t.test('shellcheck has nothing to say about the script', async () => {
-  await run('shellcheck', 'deploy/deploy.sh', 'test/cloud/run')
+  await lint('shellcheck', 'deploy/deploy.sh', 'test/cloud/run')
 })
