@@ -73,28 +73,24 @@ explain() {
 # What an AWS command answers, as text.
 ask() { aws "$@" --output text 2>"$errors" || explain; }
 
-# Whether what an AWS command describes is there. $1 is how AWS says that it isn't.
-there() {
+# The same; nothing where what it describes is not there, which AWS says as in $1.
+ask_for() {
   local absent=$1
   shift
-  if aws "$@" >/dev/null 2>"$errors"; then return; fi
-  grep --quiet "$absent" "$errors" || explain
-  return 1
+  aws "$@" --output text 2>"$errors" || grep --quiet "$absent" "$errors" || explain
 }
 
 # none where there is no such stack
 stack_status() {
-  if there 'does not exist' cloudformation describe-stacks --stack-name "$1"; then
-    ask cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus'
-  else
-    echo none
-  fi
+  local status
+  # Within $(...) a failure would go unnoticed otherwise.
+  status=$(ask_for 'does not exist' cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus') || exit 1
+  echo "${status:-none}"
 }
 
 # A parameter or an output of the service's stack; nothing where it has none.
 of_stack() {
   local value
-  # Within $(...) a failure would go unnoticed otherwise.
   value=$(ask cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].$1 | [0]") || exit 1
   if [ "$value" != None ]; then printf '%s\n' "$value"; fi
 }
@@ -142,8 +138,10 @@ need_stack() {
   fi
 }
 
-repository_exists() {
-  there RepositoryNotFoundException ecr describe-repositories --repository-names "$repository"
+# The repository's ARN; nothing where there is none.
+find_repository() {
+  ask_for RepositoryNotFoundException ecr describe-repositories --repository-names "$repository" \
+    --query 'repositories[0].repositoryArn'
 }
 
 # Takes a repository that was made by hand into a stack. Only its name: what else the template says is then a change, which
@@ -152,11 +150,8 @@ repository_exists() {
 adopt_repository() {
   local status policy
   say "Taking over the repository $repository into the stack $registry_stack"
-  policy=''
-  if there RepositoryPolicyNotFoundException ecr get-repository-policy --repository-name "$repository"; then
-    policy=$(ask ecr get-repository-policy --repository-name "$repository" --query policyText)
-    policy=', "RepositoryPolicyText": '$policy
-  fi
+  policy=$(ask_for RepositoryPolicyNotFoundException ecr get-repository-policy --repository-name "$repository" --query policyText)
+  if [ -n "$policy" ]; then policy=', "RepositoryPolicyText": '$policy; fi
   ask cloudformation create-change-set --stack-name "$registry_stack" --change-set-name adopt --change-set-type CREATE \
     --import-existing-resources --query Id --template-body '{"Resources": {"Repository": {
       "Type": "AWS::ECR::Repository", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain",
@@ -177,10 +172,11 @@ adopt_repository() {
 
 # A function of that name that no stack of ours made would fail the deployment half way.
 refuse_foreign() {
-  if there ResourceNotFoundException lambda get-function --function-name "$function"; then
+  local group found
+  found=$(ask_for ResourceNotFoundException lambda get-function --function-name "$function" --query Configuration.FunctionArn)
+  if [ -n "$found" ]; then
     die "there is a function $function already that the stack $stack did not make: delete it, but not the repository (docs/aws-by-hand.md, Clean up), or set FUNCTION to another name"
   fi
-  local group found
   for group in "/aws/lambda/$function" "/aws/vendedlogs/http-api/$function"; do
     found=$(ask logs describe-log-groups --log-group-name-prefix "$group" --query "logGroups[?logGroupName=='$group'].logGroupName")
     if [ -n "$found" ]; then
@@ -191,10 +187,9 @@ refuse_foreign() {
 
 # The digest of the image that is called $1 in the repository; nothing where none is.
 find_image() {
-  local found=None
-  if there ImageNotFoundException ecr describe-images --repository-name "$repository" --image-ids "$1"; then
-    found=$(ask ecr describe-images --repository-name "$repository" --image-ids "$1" --query 'imageDetails[0].imageDigest') || exit 1
-  fi
+  local found
+  found=$(ask_for ImageNotFoundException ecr describe-images --repository-name "$repository" --image-ids "$1" \
+    --query 'imageDetails[0].imageDigest') || exit 1
   if [ "$found" != None ]; then printf '%s\n' "$found"; fi
 }
 
@@ -268,7 +263,7 @@ deploy_image() {
 }
 
 up() {
-  local one status current='' previous=''
+  local one status repository_arn current='' previous=''
   for one in "$@"; do
     case $one in
       ImageUri=* | PreviousImageUri=* | Architecture=* | FunctionName=*) die "${one%%=*} is not yours to set: see FUNCTION, IMAGE and PLATFORM in deploy/deploy.sh help" ;;
@@ -290,7 +285,8 @@ up() {
   fi
 
   status=$(stack_status "$registry_stack")
-  if [ "$status" = none ] && repository_exists; then adopt_repository; fi
+  repository_arn=$(find_repository)
+  if [ "$status" = none ] && [ -n "$repository_arn" ]; then adopt_repository; fi
   say "Repository $repository"
   deploy_stack "$registry_stack" deploy/registry.yaml RepositoryName="$repository"
 
@@ -415,7 +411,7 @@ confirm() {
 }
 
 down() {
-  local one status yes='' images=''
+  local one status repository_arn yes='' images=''
   for one in "$@"; do
     case $one in
       --yes) yes=1 ;;
@@ -429,11 +425,12 @@ down() {
     say "Deleting the stack $stack"
     delete_stack "$stack"
   fi
+  repository_arn=$(find_repository)
   if [ -z "$images" ]; then
-    if repository_exists; then echo "The repository $repository stays; --images deletes it, too."; fi
+    if [ -n "$repository_arn" ]; then echo "The repository $repository stays; --images deletes it, too."; fi
     return
   fi
-  if repository_exists; then
+  if [ -n "$repository_arn" ]; then
     confirm "$repository" "the repository $repository with all images"
     say "Deleting the repository $repository"
     ask ecr delete-repository --repository-name "$repository" --force --query repository.repositoryArn
