@@ -23,6 +23,33 @@ export interface Config {
   hideScores: string[]
   /** The models whose candidates are answered with scores, whatever the manifest says. */
   showScores: string[]
+  /** The public half of the key that the manifest has to be signed with, SPKI in DER as base64; '' for any manifest. */
+  modelPublicKey: string
+  /** The keys that let a caller in, as `name:SHA-256`, and the file that has more, one a line; '' for none. */
+  apiKeys: string[]
+  apiKeysFile: string
+  /** Where the keys are that tokens are signed with, and what these have to say; all '' where none are taken. */
+  jwt: { jwksUrl: string; issuer: string; audience: string }
+  /** What is answered to everybody although keys or tokens are asked for; health always is. */
+  publicRoutes: string[]
+  /** The web pages that may ask, by their origins. */
+  corsOrigins: string[]
+  /** How many proxies in front of the service add the address that they see to X-Forwarded-For. */
+  trustProxy: number
+  /** How many requests a minute a caller may send; 0 for any number. */
+  rateLimit: number
+  /** After how many false claims in a row a user can't be claimed for a while; 0 for never. */
+  verifyFailures: number
+  /** The largest body that is read, bytes. */
+  bodyLimit: number
+  /** How many connections are held at once. */
+  maxConnections: number
+  /** How long turns of the event loop may be, ms, before some requests are refused; 0 for any length. */
+  overloadMs: number
+  /** Whether there are metrics. */
+  metrics: boolean
+  /** Where traces are sent to; '' for no traces. The other settings of OpenTelemetry are read by its SDK. */
+  tracesEndpoint: string
   /** A path prefix that a proxy leaves on the requests; '' for none. */
   basePath: string
   /** The name under which Lambda runs this; '' elsewhere. */
@@ -33,6 +60,21 @@ export interface Config {
 
 /** A bucket and what stands before the names of files: nothing that a key or a path could take for something else. */
 const S3_FOLDER = /^(s3:\/\/(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9_][A-Za-z0-9._=-]*)*\/?)?$/
+
+/** `name:` and the SHA-256 of the key, in hexadecimal digits. */
+const API_KEY = /^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}$/
+
+/** What may be opened to everybody: the index, the page of the contract, the models' cards, the metrics. */
+const PUBLIC_ROUTES = ['index', 'docs', 'models', 'metrics']
+
+/** Keys are fetched where nobody on the way can change them. */
+const JWKS_URL =
+  /^(https:\/\/[^\s]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/[^\s]*)?|file:\/\/\/[^\s]+)?$/
+
+const ORIGIN = /^(\*|https?:\/\/[^\s/,]+)$/
+
+/** A public key of Ed25519 or of a curve, as DER in base64: a line of its PEM. */
+const PUBLIC_KEY = /^([A-Za-z0-9+/]{40,}={0,2})?$/
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
@@ -58,6 +100,28 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     maxCandidates: whole('MAX_CANDIDATES', 1000, 5),
     hideScores: list('HIDE_SCORES'),
     showScores: list('SHOW_SCORES'),
+    modelPublicKey: text('MODEL_PUBLIC_KEY', '', PUBLIC_KEY, 'a public key, DER in base64'),
+    apiKeys: list('API_KEYS', API_KEY, 'names with SHA-256 hashes: app:9f86d0…,web:60303a…'),
+    apiKeysFile: text('API_KEYS_FILE', '', /^/, 'a file'),
+    jwt: {
+      jwksUrl: text('JWT_JWKS_URL', '', JWKS_URL, 'a URL of https or file, or of http on this machine'),
+      issuer: text('JWT_ISSUER', '', /^/, 'the issuer of the tokens'),
+      audience: text('JWT_AUDIENCE', '', /^/, 'the audience of the tokens'),
+    },
+    publicRoutes: list(
+      'PUBLIC_ROUTES',
+      new RegExp(`^(${PUBLIC_ROUTES.join('|')})$`),
+      PUBLIC_ROUTES.join(','),
+    ),
+    corsOrigins: list('CORS_ORIGINS', ORIGIN, 'origins with commas between, https://example.org, or *'),
+    trustProxy: whole('TRUST_PROXY', 16, 0),
+    rateLimit: whole('RATE_LIMIT', 1_000_000, 0),
+    verifyFailures: whole('VERIFY_FAILURES', 1000, 5),
+    bodyLimit: whole('BODY_LIMIT', 6 * 1024 * 1024, 64 * 1024, 1024),
+    maxConnections: whole('MAX_CONNECTIONS', 1_000_000, 4096, 1),
+    overloadMs: whole('OVERLOAD_MS', 10_000, 10),
+    metrics: text('METRICS', 'on', /^(on|off)$/, 'on or off') === 'on',
+    tracesEndpoint: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT || '',
     basePath: text('BASE_PATH', '', /^(\/[A-Za-z0-9._~-]+)*$/, 'a path such as /api/v1'),
     functionName: env.AWS_LAMBDA_FUNCTION_NAME ?? '',
     version,
@@ -67,6 +131,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const both = config.hideScores.find((name) => config.showScores.includes(name))
   if (both !== undefined) throw coded('KSR_CONFIG', [`HIDE_SCORES and SHOW_SCORES both name "${both}"`])
+  const { jwksUrl, issuer, audience } = config.jwt
+  // Whose tokens, and made for whom: a token for another service of the same issuer must not do.
+  if ([jwksUrl, issuer, audience].includes('') && jwksUrl + issuer + audience !== '') {
+    throw coded('KSR_CONFIG', ['JWT_JWKS_URL, JWT_ISSUER and JWT_AUDIENCE belong together'])
+  }
   return config
 
   function text(name: string, fallback: string, form: RegExp, described: string): string {
@@ -82,8 +151,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     return value
   }
 
-  function list(name: string): string[] {
-    const names = text(name, '', /^([^,\s]+(,[^,\s]+)*)?$/, 'names with commas between: svm,rf')
-    return names === '' ? [] : names.split(',')
+  function list(name: string, form = /^/, described = 'names with commas between: svm,rf'): string[] {
+    const items = text(name, '', /^([^,\s]+(,[^,\s]+)*)?$/, described)
+    const listed = items === '' ? [] : items.split(',')
+    if (!listed.every((item) => form.test(item))) throw coded('KSR_CONFIG', [`${name} must be ${described}`])
+    return listed
   }
 }
