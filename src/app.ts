@@ -6,12 +6,15 @@ import type { Config } from './config.js'
 import { type LineSink, standardOutput } from './log.js'
 import { withoutPrefix } from './path.js'
 import { acceptJson } from './plugins/accept.js'
+import { access } from './plugins/access.js'
 import { AJV, type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
+import { cors } from './plugins/cors.js'
 import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
 import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
 import { RequestLog } from './plugins/request-log.js'
+import { securityHeaders } from './plugins/security-headers.js'
 import { health } from './routes/health.js'
 import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
@@ -19,7 +22,6 @@ import { root } from './routes/root.js'
 import { verify } from './routes/verify.js'
 import { shared } from './schemas/shared.js'
 
-const BODY_LIMIT = 64 * 1024
 const HEADERS_TIMEOUT_MS = 5000
 const REQUEST_TIMEOUT_MS = 10_000
 
@@ -50,7 +52,9 @@ export function buildApp(
     logController: new RequestLog(),
     genReqId: () => requestId(),
     schemaController: { compilersFactory },
-    bodyLimit: BODY_LIMIT,
+    bodyLimit: config.bodyLimit,
+    // X-Forwarded-For is believed as far back as proxies of one's own have written it.
+    trustProxy: config.trustProxy > 0 && ((_address: string, hop: number) => hop < config.trustProxy),
     ajv: AJV,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
@@ -71,8 +75,12 @@ export function buildApp(
 
   app.removeContentTypeParser('text/plain')
 
+  app.register(securityHeaders)
   app.register(problems)
   app.register(draining, { drain })
+  // A browser asks whether it may ask without the key.
+  app.register(cors, { config })
+  app.register(access, { config })
   app.register(modelSet, { config })
   const api = routes(config)
   app.register(documentation, { config, api })

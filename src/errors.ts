@@ -15,14 +15,22 @@ export class CodedError extends Error {
   readonly code: string
   readonly statusCode: number
   readonly errors: FieldError[] | undefined
+  /** After how many seconds the same request may do better. */
+  readonly retryAfter: number | undefined
 
-  constructor(code: string, statusCode: number, message: string, errors?: FieldError[], cause?: unknown) {
+  constructor(
+    code: string,
+    statusCode: number,
+    message: string,
+    { errors, cause, retryAfter }: Omit<Details, 'at'> = {},
+  ) {
     super(message, { cause })
     // What a stack trace, or Lambda's report of a failed invocation, starts with.
     this.name = code
     this.code = code
     this.statusCode = statusCode
     this.errors = errors
+    this.retryAfter = retryAfter
   }
 }
 
@@ -84,6 +92,8 @@ interface Details {
   /** The fields at fault, each with a message of its own. */
   errors?: FieldError[]
   cause?: unknown
+  /** After how many seconds the same request may do better. */
+  retryAfter?: number
 }
 
 /** The error of that code, its arguments put into the message. */
@@ -94,6 +104,7 @@ export function coded(
 ): CodedError {
   const [statusCode, template] = MESSAGES[code]
   const message = format(template, ...args)
-  const errors = details.at === undefined ? details.errors : [{ pointer: details.at, message }]
-  return new CodedError(code, statusCode, message, errors, details.cause)
+  const { at, ...rest } = details
+  if (at !== undefined) rest.errors = [{ pointer: at, message }]
+  return new CodedError(code, statusCode, message, rest)
 }

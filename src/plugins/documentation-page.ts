@@ -27,6 +27,19 @@ export async function openPage({ config, api }: DocumentationOptions): Promise<F
           'All times are milliseconds. Errors are RFC 9457 problem documents with a stable `code`.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
+      // Either, or where none is set neither: which it is, the deployment says.
+      security: [{ key: [] }, { token: [] }, {}],
+      components: {
+        securitySchemes: {
+          key: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'Where API_KEYS are set.' },
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'Where JWT_JWKS_URL is set.',
+          },
+        },
+      },
       servers: [{ url: config.basePath || '/' }],
       tags: [
         { name: 'recognition', description: 'Who typed it.' },
@@ -37,7 +50,7 @@ export async function openPage({ config, api }: DocumentationOptions): Promise<F
     // Components keep the names that the schemas have.
     refResolver: { buildLocalReference: (schema) => schema.$id as string },
   })
-  await page.register(swaggerUi, { routePrefix: '/docs', indexPrefix: config.basePath })
+  await page.register(swaggerUi, { routePrefix: '/docs', indexPrefix: config.basePath, staticCSP: true })
   await page.register(api)
   await page.ready()
   return page

@@ -77,6 +77,7 @@ export function answerProblem(
   // A caller's mistake wakes nobody up. The message of an unforeseen error stays in the log.
   if (error.statusCode >= 500) request.log.error({ err: cause }, 'request failed')
   else request.log.info({ code: error.code }, 'request refused')
+  if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   return reply.code(error.statusCode).type('application/problem+json').send(problemOf(error, request.id))
 }
 

@@ -15,6 +15,7 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
           operationId,
           tags: ['operation'],
           summary,
+          security: [],
           response: {
             200: reference(Health, 'It can.'),
             503: reference(Health, 'It is closing.'),
@@ -41,6 +42,7 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
         operationId: 'live',
         tags: ['operation'],
         summary: 'Whether the process answers, for an orchestrator that restarts it',
+        security: [],
         response: { 200: Liveness },
       },
     },

@@ -13,7 +13,7 @@ export const models: FastifyPluginAsyncTypebox<{ basePath: string }> = async (ap
         operationId: 'listModels',
         tags: ['models'],
         summary: 'The models there are',
-        response: { 200: ModelList, ...problems(406, 500) },
+        response: { 200: ModelList, ...problems(406) },
       },
     },
     async () => ({
@@ -34,7 +34,7 @@ export const models: FastifyPluginAsyncTypebox<{ basePath: string }> = async (ap
         tags: ['models'],
         summary: 'What one model is: its input, what its scores mean, how well it recognises',
         params: Type.Object({ model: Type.String() }),
-        response: { 200: reference(ModelCard, 'The model.'), ...problems(400, 404, 406, 414, 500) },
+        response: { 200: reference(ModelCard, 'The model.'), ...problems(400, 404, 406, 414) },
       },
     },
     async ({ params }) => app.models.card(params.model),

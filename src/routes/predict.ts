@@ -7,7 +7,7 @@ import { problems } from '../schemas/problem.js'
 import { NamedRecognition, type PredictQuery, predictQuery, Recognition } from '../schemas/recognition.js'
 import { NamedSampleBody, type Sample, SampleBody } from '../schemas/sample.js'
 
-const PROBLEMS = problems(400, 404, 406, 408, 413, 414, 415, 422, 431, 500)
+const PROBLEMS = problems(400, 404, 406, 408, 413, 414, 415, 422, 431)
 
 /** Identification: a sample of somebody's typing in, the user who typed it out. */
 export const predict: FastifyPluginAsyncTypebox<{ maxCandidates: number }> = async (

@@ -14,7 +14,7 @@ export const root: FastifyPluginAsyncTypebox<{ version: string; basePath: string
         operationId: 'index',
         tags: ['operation'],
         summary: 'What this is and where to go on',
-        response: { 200: Index, ...problems(406, 500) },
+        response: { 200: Index, ...problems(406) },
       },
     },
     async () => ({

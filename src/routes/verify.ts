@@ -22,15 +22,17 @@ export const verify: FastifyPluginAsyncTypebox = async (app) => {
         }),
         querystring: VerifyQuery,
         body: ClaimBody,
-        response: { 200: Verification, ...problems(400, 404, 406, 408, 413, 414, 415, 422, 431, 500) },
+        response: { 200: Verification, ...problems(400, 404, 406, 408, 413, 414, 415, 422, 431) },
       },
     },
-    async ({ params, body, query }) => {
+    async ({ params, body, query, caller }) => {
       const { keys, ranges } = app.models
       const model = app.models.get(params.model)
       if (model.features !== 'timings') throw coded('KSR_NO_VERIFICATION', [params.model])
       const typings = typingsOf(body, keys)
-      const answer = await model.verify(body.user, typings.map(timingsRow), query)
+      const answer = await app.claims.decide([caller, body.user], () =>
+        model.verify(body.user, typings.map(timingsRow), query),
+      )
       return { ...answer, quality: quality(typings, ranges) }
     },
   )

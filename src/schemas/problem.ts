@@ -26,24 +26,30 @@ export type Problem = Static<typeof Problem>
 // Each with the codes it has: a test holds them against the list of errors.
 const REASONS = {
   400: 'The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST',
+  401: 'Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED',
   404: 'There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method.',
   406: 'The Accept header rules out application/json. KSR_NOT_ACCEPTABLE',
   408: 'The request did not arrive in time. KSR_REQUEST_TIMEOUT',
   413: 'The body is too large. KSR_BODY_TOO_LARGE',
   414: 'A part of the path is too long. KSR_URL_TOO_LONG',
-  415: 'The body is not application/json. KSR_UNSUPPORTED_MEDIA_TYPE',
+  415: 'The body is not application/json, or is compressed or in another charset than UTF-8. KSR_UNSUPPORTED_MEDIA_TYPE, KSR_UNSUPPORTED_ENCODING',
   422:
     'The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, ' +
     'KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, ' +
     'KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION',
+  429: 'Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard.',
   431: 'The headers are too large. KSR_HEADERS_TOO_LARGE',
   500: 'The request failed; the log has the cause under the request id. KSR_INTERNAL',
+  503: 'It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again.',
 }
 
-/** The entries of a route's `response` schema for the problems that it can answer. */
+/** What any route but those of health may answer. */
+const ANYWHERE = [401, 429, 500, 503] as const
+
+/** The entries of a route's `response` schema for the problems that it can answer, beside those that any can. */
 export function problems(...statuses: (keyof typeof REASONS)[]) {
   return Object.fromEntries(
-    statuses.map((status) => [
+    [...statuses, ...ANYWHERE].map((status) => [
       status,
       {
         description: REASONS[status],
