@@ -14,7 +14,7 @@ import { draining, drainingResponse } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
 import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
 import { RequestLog } from './plugins/request-log.js'
-import { securityHeaders } from './plugins/security-headers.js'
+import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js'
 import { health } from './routes/health.js'
 import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
@@ -60,7 +60,10 @@ export function buildApp(
     onConstructorPoisoning: 'error',
     // While closing, finish what keep-alive connections still send, rather than answer it with a bare 503.
     return503OnClosing: false,
-    frameworkErrors: answerProblem,
+    // No hook runs for these.
+    frameworkErrors: (error, request, reply) => {
+      answerProblem(error, request, reply.headers(SECURITY_HEADERS))
+    },
     clientErrorHandler: answerUnreadable,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Node swaps the two where headers have longer, and looks for late ones only every half minute by default.
@@ -76,11 +79,12 @@ export function buildApp(
   app.removeContentTypeParser('text/plain')
 
   app.register(securityHeaders)
+  // Before access: a browser asks whether it may ask without a key.
+  app.register(cors, { config })
+  // Before problems: who may not ask is not told what there is.
+  app.register(access, { config })
   app.register(problems)
   app.register(draining, { drain })
-  // A browser asks whether it may ask without the key.
-  app.register(cors, { config })
-  app.register(access, { config })
   app.register(modelSet, { config })
   const api = routes(config)
   app.register(documentation, { config, api })

@@ -10,7 +10,7 @@ interface Typing {
   keystrokes: { press: number; release: number }[]
 }
 
-const app = build(t)
+const app = build(t, { VERIFY_FAILURES: '0' })
 await app.ready()
 const post = postTo(app)
 
@@ -172,3 +172,25 @@ t.test('what is odd about a typing is a warning beside the answer', async (t) =>
   const { quality } = (await post('/verify/best', { user: 84, attempts: [ONE, { keystrokes }] })).json()
   t.ok(quality.includes('too-regular'))
 })
+
+t.test(
+  'after five false claims to be a user the next is heard after a pause, whoever is right',
+  async (t) => {
+    const { user } = (await post('/predict/best', ONE)).json()
+    const other = user === 1 ? 2 : 1
+    const app = build(t)
+    const claim = (user: number, model = 'best') => postTo(app)(`/verify/${model}`, { user, ...ONE })
+    for (let i = 0; i < 5; i++) {
+      t.match((await claim(other, RAW[i % RAW.length])).json(), { match: false })
+      t.equal((await claim(user + 1000)).statusCode, 404)
+    }
+    const answer = await claim(other)
+    t.match(answer.json(), {
+      status: 429,
+      code: 'KSR_CLAIMS_PAUSED',
+      detail: 'The last 5 claims to be this user did not match: the next is heard after a pause.',
+    })
+    t.equal(answer.headers['retry-after'], '30')
+    t.equal((await claim(user)).statusCode, 200, 'of others it is')
+  },
+)

@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { build, postTo, SUMMARY } from '../fixtures/build.js'
+import { Issuer } from '../fixtures/issuer.js'
+import { captureLog } from '../fixtures/log.js'
+
+const hash = (key: string) => createHash('sha256').update(key).digest('hex')
+const API_KEYS = `app:${hash('secret')},app:${hash('next')},batch:${hash('other')}`
+
+const GUARDED = [
+  ['GET', '/'],
+  ['GET', '/docs'],
+  ['GET', '/docs/json'],
+  ['GET', '/models'],
+  ['GET', '/models/rf'],
+  ['GET', '/nowhere'],
+  ['POST', '/'],
+  ['POST', '/predict'],
+  ['POST', '/predict/rf'],
+  ['POST', '/verify/best'],
+  ['PUT', '/predict/rf'],
+] as const
+
+t.test('with keys everything but health asks for one', async (t) => {
+  const app = build(t, { API_KEYS })
+  for (const [method, url] of GUARDED) {
+    for (const headers of [{}, { 'x-api-key': 'wrong' }, { authorization: 'Bearer secret' }]) {
+      const answer = await app.inject({ method, url, headers })
+      t.match(answer.json(), { status: 401, code: 'KSR_UNAUTHORIZED' }, `${method} ${url}`)
+      t.equal(answer.json().detail, 'The request needs an API key as x-api-key, and has none that is valid.')
+      t.equal(answer.headers['www-authenticate'], 'ApiKey')
+    }
+  }
+  for (const url of ['/health', '/health/live', '/health/ready']) {
+    t.equal((await app.inject(url)).statusCode, 200, url)
+  }
+})
+
+t.test('any of the keys opens, the old and the new one of a caller too', async (t) => {
+  const app = build(t, { API_KEYS })
+  for (const key of ['secret', 'next', 'other']) {
+    const headers = { 'x-api-key': key }
+    const answer = await app.inject({ method: 'POST', url: '/predict/rf', headers, payload: SUMMARY })
+    t.match(answer.json(), { user: 84 })
+    t.equal((await app.inject({ url: '/docs', headers })).statusCode, 200)
+    t.equal((await app.inject({ url: '/nowhere', headers })).statusCode, 404)
+  }
+})
+
+t.test('a body is not read of somebody who may not send one', async (t) => {
+  const app = build(t, { API_KEYS })
+  t.equal((await postTo(app)('/predict/rf', '{')).statusCode, 401)
+  t.equal((await postTo(app)('/predict/rf', ' '.repeat(100_000))).statusCode, 401)
+})
+
+t.test('what PUBLIC_ROUTES names is open to everybody, and nothing else', async (t) => {
+  for (const [name, paths] of [
+    ['index', ['/']],
+    ['docs', ['/docs', '/docs/json', '/docs/static/swagger-ui.css']],
+    ['models', ['/models', '/models/rf']],
+  ] as const) {
+    const app = build(t, { API_KEYS, PUBLIC_ROUTES: name })
+    for (const [method, url] of GUARDED) {
+      const open = method === 'GET' && (paths as readonly string[]).includes(url)
+      t.equal((await app.inject({ method, url })).statusCode, open ? 200 : 401, `${name}: ${method} ${url}`)
+    }
+    for (const url of paths) t.equal((await app.inject({ method: 'HEAD', url })).statusCode, 200)
+  }
+})
+
+t.test('a token of the issuer opens, beside keys', async (t) => {
+  const issuer = await Issuer.start(t)
+  const app = build(t, { API_KEYS, ...issuer.settings() })
+  const ask = (headers: Record<string, string>) => app.inject({ url: '/models', headers })
+  const token = await issuer.token()
+  t.equal((await ask({ authorization: `Bearer ${token}` })).statusCode, 200)
+  t.equal((await ask({ authorization: `bearer  ${token}` })).statusCode, 200)
+  t.equal((await ask({ 'x-api-key': 'secret' })).statusCode, 200)
+  t.equal((await ask({ 'x-api-key': 'secret', authorization: 'Bearer wrong' })).statusCode, 200)
+  for (const authorization of [token, `Basic ${token}`, 'Bearer', 'Bearer wrong', `Bearer ${token},`]) {
+    const answer = await ask({ authorization })
+    t.match(answer.json(), {
+      code: 'KSR_UNAUTHORIZED',
+      detail: /x-api-key or a token as Authorization: Bearer,/,
+    })
+    t.equal(answer.headers['www-authenticate'], 'ApiKey, Bearer')
+  }
+})
+
+t.test('while the keys of tokens can not be had, the answer is to come again', async (t) => {
+  const issuer = await Issuer.start(t)
+  issuer.status = 404
+  const app = build(t, issuer.settings())
+  const headers = { authorization: `Bearer ${await issuer.token()}` }
+  const answer = await app.inject({ url: '/models', headers })
+  t.match(answer.json(), { status: 503, code: 'KSR_KEYS_UNAVAILABLE' })
+  t.equal(answer.headers['retry-after'], '5')
+})
+
+t.test('a rate limit counts each key for itself, and tells how much is left', async (t) => {
+  const app = build(t, { API_KEYS, RATE_LIMIT: '2' })
+  const ask = (key: string) => app.inject({ url: '/models', headers: { 'x-api-key': key } })
+  t.match((await ask('secret')).headers, {
+    'ratelimit-limit': '2',
+    'ratelimit-remaining': '1',
+    'ratelimit-reset': '60',
+  })
+  t.match((await ask('next')).headers, { 'ratelimit-remaining': '0' }, 'two keys of one caller')
+  const answer = await ask('secret')
+  t.match(answer.json(), {
+    status: 429,
+    code: 'KSR_TOO_MANY_REQUESTS',
+    detail: 'There were more than 2 requests in a minute.',
+  })
+  t.match(answer.headers['retry-after'], /^\d+$/)
+  t.equal((await ask('other')).statusCode, 200)
+  t.equal((await app.inject('/health')).headers['ratelimit-limit'], undefined)
+})
+
+t.test('who guesses keys is counted by the address', async (t) => {
+  const app = build(t, { API_KEYS, RATE_LIMIT: '3' })
+  const ask = (remoteAddress: string, key: string) =>
+    app.inject({ url: '/models', remoteAddress, headers: { 'x-api-key': key } })
+  for (let i = 0; i < 3; i++) t.equal((await ask('192.0.2.1', `guess ${i}`)).statusCode, 401)
+  t.equal((await ask('192.0.2.1', 'another guess')).statusCode, 429)
+  t.equal((await ask('192.0.2.1', 'secret')).statusCode, 200)
+  t.equal((await ask('192.0.2.2', 'guess')).statusCode, 401)
+})
+
+t.test('addresses are those that one’s own proxies saw, and no more', async (t) => {
+  for (const [TRUST_PROXY, forwarded, limited] of [
+    // What the caller itself writes makes nobody another one.
+    ['0', (i: number) => `198.51.100.${i}`, true],
+    ['1', (i: number) => `198.51.100.${i}`, false],
+    ['1', (i: number) => `198.51.100.${i}, 203.0.113.1`, true],
+    ['2', (i: number) => `198.51.100.${i}, 203.0.113.1`, false],
+    // One client has a whole /64 of IPv6.
+    ['1', (i: number) => `2001:db8::${i}`, true],
+    ['1', (i: number) => `2001:db8:0:${i}::1`, false],
+  ] as const) {
+    const app = build(t, { RATE_LIMIT: '1', TRUST_PROXY })
+    const statuses = []
+    for (let i = 1; i < 4; i++) {
+      const headers = { 'x-forwarded-for': forwarded(i) }
+      statuses.push((await app.inject({ url: '/models', headers })).statusCode)
+    }
+    t.same(statuses, limited ? [200, 429, 429] : [200, 200, 200], `${TRUST_PROXY}: ${forwarded(1)}`)
+  }
+})
+
+t.test('without keys, tokens and limits nobody is asked or counted', async (t) => {
+  const app = build(t)
+  const { headers, statusCode } = await app.inject({ url: '/models', headers: { 'x-api-key': 'any' } })
+  t.equal(statusCode, 200)
+  t.notHas(headers, { 'ratelimit-limit': '' })
+})
+
+t.test('keys that can not be read stop the start', async (t) => {
+  const jwt = { JWT_JWKS_URL: 'file:///nowhere', JWT_ISSUER: 'i', JWT_AUDIENCE: 'a' }
+  for (const settings of [{ API_KEYS_FILE: '/nowhere' }, jwt]) {
+    const app = build(t, settings)
+    await t.rejects(async () => await app.ready(), { code: 'KSR_CONFIG' })
+  }
+})
+
+t.test('a service that is open to the network says so when it starts', async (t) => {
+  for (const [host, settings, warns] of [
+    ['127.0.0.1', {}, false],
+    ['0.0.0.0', {}, true],
+    ['::', {}, true],
+    ['0.0.0.0', { API_KEYS }, false],
+  ] as const) {
+    const { logTo, lines } = captureLog()
+    const app = build(t, { LOG_LEVEL: 'warn', ...settings }, { logTo })
+    await app.listen({ host, port: 0 })
+    await app.close()
+    const expected = { msg: 'open to whoever reaches it: neither API_KEYS nor JWT_JWKS_URL is set' }
+    t.match(lines(), warns ? [expected] : [], host)
+    t.equal(lines().length, warns ? 1 : 0)
+  }
+})
+
+t.test('no key or token is ever logged', async (t) => {
+  const issuer = await Issuer.start(t)
+  const { logTo, text } = captureLog()
+  const app = build(t, { API_KEYS, ...issuer.settings(), LOG_LEVEL: 'trace' }, { logTo })
+  const token = await issuer.token()
+  for (const headers of [
+    { 'x-api-key': 'secret' },
+    { 'x-api-key': 'a-guess-of-a-key' },
+    { authorization: `Bearer ${token}` },
+    { authorization: `Bearer ${token.slice(0, -3)}` },
+  ]) {
+    await app.inject({ url: '/models', headers })
+  }
+  t.match(text(), 'KSR_UNAUTHORIZED')
+  for (const secret of ['"secret"', 'a-guess-of-a-key', hash('secret'), token.slice(-40, -3)]) {
+    t.notMatch(text(), secret)
+  }
+})

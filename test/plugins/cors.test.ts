@@ -1,0 +1,54 @@
+import t from 'tap'
+import { build, SUMMARY } from '../fixtures/build.js'
+
+const PAGE = 'https://shop.example'
+const preflight = {
+  method: 'OPTIONS',
+  url: '/predict/rf',
+  headers: { origin: PAGE, 'access-control-request-method': 'POST' },
+} as const
+const post = { method: 'POST', url: '/predict/rf', headers: { origin: PAGE }, payload: SUMMARY } as const
+
+t.test('without CORS_ORIGINS no page may ask', async (t) => {
+  const app = build(t)
+  const asked = await app.inject(preflight)
+  t.equal(asked.statusCode, 405)
+  t.notHas(asked.headers, { 'access-control-allow-origin': '' })
+  t.notHas((await app.inject(post)).headers, { 'access-control-allow-origin': '' })
+})
+
+t.test('a page that is named may ask, with a key and without having one to ask whether', async (t) => {
+  const app = build(t, { CORS_ORIGINS: `http://localhost:5173,${PAGE}`, API_KEYS: `app:${'0'.repeat(64)}` })
+  const asked = await app.inject(preflight)
+  t.equal(asked.statusCode, 204)
+  t.match(asked.headers, {
+    'access-control-allow-origin': PAGE,
+    'access-control-allow-methods': 'GET, HEAD, POST',
+    'access-control-allow-headers': /x-api-key/,
+    'access-control-max-age': '600',
+  })
+  t.notHas(asked.headers, { 'access-control-allow-credentials': '' })
+  const refused = await app.inject(post)
+  t.equal(refused.statusCode, 401)
+  t.equal(refused.headers['access-control-allow-origin'], PAGE, 'so that the page can read why')
+  t.match(refused.headers['access-control-expose-headers'], 'retry-after')
+})
+
+t.test('another page may not', async (t) => {
+  const app = build(t, { CORS_ORIGINS: PAGE })
+  for (const origin of ['https://shop.example.evil', 'http://shop.example', 'null']) {
+    const answer = await app.inject({ ...post, headers: { origin } })
+    t.notHas(answer.headers, { 'access-control-allow-origin': '' }, origin)
+  }
+})
+
+t.test('any page may where that is said', async (t) => {
+  const answer = await build(t, { CORS_ORIGINS: '*' }).inject(post)
+  t.equal(answer.headers['access-control-allow-origin'], '*')
+})
+
+t.test('what is no question of a browser is no question of a browser', async (t) => {
+  const answer = await build(t, { CORS_ORIGINS: PAGE }).inject({ method: 'OPTIONS', url: '/predict/rf' })
+  t.equal(answer.statusCode, 204)
+  t.equal(answer.body, '')
+})

@@ -1,0 +1,56 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import helmet from 'helmet'
+import t from 'tap'
+import { build, SUMMARY } from '../fixtures/build.js'
+
+/** The names of the headers that Helmet sets where nothing is said. */
+function helmetNames(): string[] {
+  const answer = new ServerResponse(new IncomingMessage(new Socket()))
+  helmet()({} as never, answer, () => {})
+  return answer.getHeaderNames()
+}
+
+t.test('every answer has the headers of Helmet, allows a browser nothing, and is not kept', async (t) => {
+  const app = build(t)
+  const names = helmetNames()
+  t.ok(names.length >= 11)
+  for (const [method, url, status] of [
+    ['GET', '/', 200],
+    ['GET', '/health', 200],
+    ['GET', '/models/rf', 200],
+    ['POST', '/predict/rf', 200],
+    ['POST', '/predict/none', 404],
+    ['GET', '/predict/rf', 405],
+    ['GET', '/nowhere', 404],
+    ['GET', '/%', 400],
+    ['GET', `/models/${'x'.repeat(101)}`, 414],
+  ] as const) {
+    const answer = await app.inject({ method, url, ...(method === 'POST' && { payload: SUMMARY }) })
+    t.equal(answer.statusCode, status, `${method} ${url}`)
+    for (const name of names) t.ok(answer.headers[name], `${url}: ${name}`)
+    t.match(answer.headers, {
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+    })
+  }
+})
+
+t.test('the page at /docs may run its own scripts, and no others', async (t) => {
+  const answer = await build(t).inject('/docs')
+  const policy = String(answer.headers['content-security-policy'])
+  t.match(policy, /script-src 'self'/)
+  t.notMatch(policy, /script-src[^;]*unsafe-inline/)
+  t.equal(answer.headers['x-content-type-options'], 'nosniff')
+})
+
+t.test('nothing tells what the server is made of', async (t) => {
+  const app = build(t)
+  for (const url of ['/', '/nowhere', '/docs']) {
+    const { headers } = await app.inject(url)
+    t.notHas(headers, { server: '' })
+    t.notHas(headers, { 'x-powered-by': '' })
+  }
+})
