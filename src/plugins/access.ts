@@ -73,6 +73,11 @@ export const access = fp(
   { name: 'access' },
 )
 
+type Counted = Extract<
+  Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>,
+  { isAllowed: false }
+>
+
 /** Counts requests of each caller, or where nobody is asked who they are, or is nobody, of each address. */
 async function limiter(app: FastifyInstance, most: number) {
   const { default: rateLimit, normalizeIP } = await import('@fastify/rate-limit')
@@ -83,9 +88,8 @@ async function limiter(app: FastifyInstance, most: number) {
     keyGenerator: ({ caller, ip }) => caller || `address ${normalizeIP(ip)}`,
   })
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const counted = await count(request)
-    if (counted.isAllowed) return
-    const { remaining, ttlInSeconds, isExceeded } = counted
+    // Nobody is on a list of those who are not counted.
+    const { remaining, ttlInSeconds, isExceeded } = (await count(request)) as Counted
     reply.headers({
       'ratelimit-limit': most,
       'ratelimit-remaining': remaining,
