@@ -16,6 +16,8 @@ const ALGORITHMS = [
   'EdDSA',
   'Ed25519',
 ]
+/** What an access token may call itself (RFC 7519, RFC 9068), if it does; a token for a logout, say, is none. */
+const TYPES = [undefined, 'jwt', 'at+jwt']
 const CLOCK_TOLERANCE_S = 5
 const FETCH_WITHIN_MS = 5000
 /** A key id that is not known has the keys fetched again, but not more often than this. */
@@ -74,7 +76,12 @@ export class Tokens {
       requiredClaims: ['exp'],
       clockTolerance: CLOCK_TOLERANCE_S,
     }
-    return new Tokens(async (token) => (await jwtVerify(token, keys, options)).payload)
+    return new Tokens(async (token) => {
+      const { payload, protectedHeader } = await jwtVerify(token, keys, options)
+      const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '')
+      if (!TYPES.includes(type)) throw new errors.JWTInvalid(`a token of the type ${type}`)
+      return payload
+    })
   }
 
   /**

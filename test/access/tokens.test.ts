@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { base64url, UnsecuredJWT } from 'jose'
+import { base64url, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import t from 'tap'
 import { Tokens } from '../../src/access/tokens.js'
+import { selfSigned } from '../fixtures/certificate.js'
 import { AUDIENCE, ISSUER, Issuer } from '../fixtures/issuer.js'
 
 const load = async (jwksUrl: string) =>
@@ -43,10 +44,19 @@ t.test('a token that is not right now and here is for nobody', async (t) => {
     ['not signed', new UnsecuredJWT({ iss: ISSUER, aud: AUDIENCE, exp: 9e9 }).encode()],
     ['signed with a shared secret', `${shared}.${payload}.${signature}`],
     ['with a key of two that is not named', await issuer.token({}, { named: false })],
+    ['for a logout', await issuer.token({}, { typ: 'logout+jwt' })],
     ['cut off', right.slice(0, -5)],
     ['no token', 'nonsense'],
   ] as const) {
     t.equal(await tokens.subjectOf(token), undefined, what)
+  }
+})
+
+t.test('a token may say that it is one, or that it is for access', async (t) => {
+  const issuer = await Issuer.start(t)
+  const tokens = await load(issuer.url)
+  for (const typ of ['JWT', 'at+jwt', 'application/at+jwt']) {
+    t.equal(await tokens.subjectOf(await issuer.token({}, { typ })), 'client', typ)
   }
 })
 
@@ -79,6 +89,34 @@ t.test('many unknown keys do not fetch the key set each time', async (t) => {
   await stranger.rotate('unknown')
   for (let i = 0; i < 20; i++) t.equal(await tokens.subjectOf(await stranger.token()), undefined)
   t.ok(issuer.fetched <= 2, `${issuer.fetched}`)
+})
+
+t.test('keys are taken from where the settings say, and from nowhere else', async (t) => {
+  const issuer = await Issuer.start(t)
+  const other = await Issuer.start(t)
+  issuer.status = 302
+  issuer.movedTo = other.url
+  await t.rejects((await load(issuer.url)).subjectOf(await issuer.token()), { code: 'KSR_KEYS_UNAVAILABLE' })
+  t.equal(other.fetched, 0, 'a redirection is not followed')
+
+  issuer.status = 200
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const jwk = await exportJWK(publicKey)
+  const claims = { iss: ISSUER, aud: AUDIENCE, sub: 'root', exp: 9e9 }
+  for (const header of [{ jwk }, { jku: other.url }, { x5u: other.url }]) {
+    const token = await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'ES256', kid: 'first', ...header })
+      .sign(privateKey)
+    t.equal(await (await load(issuer.url)).subjectOf(token), undefined, Object.keys(header)[0])
+  }
+  t.equal(other.fetched, 0, 'nor what a token says')
+})
+
+t.test('keys are not taken from a host whose certificate nobody trusts', async (t) => {
+  const issuer = await Issuer.start(t, { tls: selfSigned('127.0.0.1') })
+  t.match(issuer.url, /^https:/)
+  await t.rejects((await load(issuer.url)).subjectOf(await issuer.token()), { code: 'KSR_KEYS_UNAVAILABLE' })
+  t.equal(issuer.fetched, 0)
 })
 
 t.test('keys can be in a file', async (t) => {

@@ -30,7 +30,10 @@ t.test('every answer has the headers of Helmet, allows a browser nothing, and is
     t.equal(answer.statusCode, status, `${method} ${url}`)
     for (const name of names) t.ok(answer.headers[name], `${url}: ${name}`)
     t.match(answer.headers, {
-      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'content-security-policy':
+        "default-src 'none';object-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
+      'strict-transport-security': 'max-age=31536000; includeSubDomains',
+      'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'cache-control': 'no-store',
@@ -53,4 +56,11 @@ t.test('nothing tells what the server is made of', async (t) => {
     t.notHas(headers, { server: '' })
     t.notHas(headers, { 'x-powered-by': '' })
   }
+})
+
+t.test('TRACE does not send back what came', async (t) => {
+  const headers = { 'x-api-key': 'secret' }
+  const answer = await build(t).inject({ method: 'TRACE' as 'GET', url: '/', headers })
+  t.equal(answer.statusCode, 405)
+  t.notMatch(JSON.stringify(answer.headers) + answer.body, /secret/)
 })
