@@ -64,8 +64,10 @@ export const access = fp(
       const open = !guarded || isPublic(request)
       const caller = open ? '' : await callerOf(request)
       request.caller = caller ?? ''
+      if (caller) logWith(request, reply, { caller })
       await limit(request, reply)
       if (caller !== undefined) return
+      logWith(request, reply, { address: request.ip })
       reply.header('www-authenticate', challenge)
       throw coded('KSR_UNAUTHORIZED', [named])
     })
@@ -95,8 +97,16 @@ async function limiter(app: FastifyInstance, most: number) {
       'ratelimit-remaining': remaining,
       'ratelimit-reset': ttlInSeconds,
     })
-    if (isExceeded) throw coded('KSR_TOO_MANY_REQUESTS', [most], { retryAfter: ttlInSeconds })
+    if (!isExceeded) return
+    logWith(request, reply, { address: request.ip })
+    throw coded('KSR_TOO_MANY_REQUESTS', [most], { retryAfter: ttlInSeconds })
   }
+}
+
+/** Has every further line about a request tell who sent it, or of one that is turned away from where it came. */
+function logWith(request: FastifyRequest, reply: FastifyReply, fields: object): void {
+  request.log = request.log.child(fields)
+  reply.log = request.log
 }
 
 /** Whoever reaches an address of the network is answered: an operator is to have wanted that. */

@@ -180,6 +180,42 @@ t.test('a service that is open to the network says so when it starts', async (t)
   }
 })
 
+t.test('the log tells who asked, and of those who are turned away from where', async (t) => {
+  const { logTo, lines } = captureLog()
+  const issuer = await Issuer.start(t)
+  const app = build(t, { API_KEYS, ...issuer.settings(), RATE_LIMIT: '1', LOG_LEVEL: 'info' }, { logTo })
+  const ask = async (headers: Record<string, string>, remoteAddress: string) => {
+    const since = lines().length
+    await app.inject({ url: '/models', headers, remoteAddress })
+    return lines().slice(since)
+  }
+  const key = { 'x-api-key': 'secret' }
+  const address = '192.0.2.1'
+  t.match(await ask(key, address), [{ caller: 'key app', status: 200 }])
+  t.match(await ask(key, address), [
+    { caller: 'key app', address, code: 'KSR_TOO_MANY_REQUESTS' },
+    { caller: 'key app', address, status: 429 },
+  ])
+  const authorization = `Bearer ${await issuer.token()}`
+  t.match(await ask({ authorization }, address), [{ caller: 'token client', status: 200 }])
+  t.match(await ask({ 'x-api-key': 'wrong' }, '192.0.2.2'), [
+    { address: '192.0.2.2', code: 'KSR_UNAUTHORIZED' },
+    { address: '192.0.2.2', status: 401 },
+  ])
+  t.notMatch(JSON.stringify(lines().filter(({ status }) => status === 200)), address, 'of nobody else')
+})
+
+t.test('a key or token in the URL opens nothing, and is not logged', async (t) => {
+  const issuer = await Issuer.start(t)
+  const { logTo, text } = captureLog()
+  const app = build(t, { API_KEYS, ...issuer.settings(), LOG_LEVEL: 'trace' }, { logTo })
+  const token = await issuer.token()
+  for (const query of ['x-api-key=secret', 'api_key=secret', `access_token=${token}`]) {
+    t.equal((await app.inject(`/models?${query}`)).statusCode, 401, query)
+  }
+  for (const secret of ['=secret', token]) t.notMatch(text(), secret)
+})
+
 t.test('no key or token is ever logged', async (t) => {
   const issuer = await Issuer.start(t)
   const { logTo, text } = captureLog()
