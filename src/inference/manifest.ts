@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type KeyObject } from 'node:crypto'
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { coded } from '../errors.js'
@@ -6,8 +6,12 @@ import { featureOrder } from '../keystroke/features.js'
 import { Decision, Member, modelEntry, Ranges, Tensor } from '../schemas/model.js'
 import { DEFAULT_FMR, DEFAULT_FPIR } from '../schemas/recognition.js'
 import type { ModelSource } from './model-source.js'
+import { isSigned } from './signature.js'
 
 const MANIFEST = 'manifest.json'
+
+/** Beside it, where a key is set. */
+const SIGNATURE = `${MANIFEST}.sig`
 
 const FORMAT = 2
 
@@ -84,14 +88,13 @@ type Refuse = (reason: string) => Error
 
 /**
  * The manifest of the models there.
- * @throws KSR_MANIFEST with the file and the reason when it is missing, has another form, contradicts itself, or
- *   was made for other features than this service computes
+ * @param key whose signature of it has to be there, too; none is asked for without
+ * @throws KSR_MANIFEST with the file and the reason when it is missing, is not signed, has another form, contradicts
+ *   itself, or was made for other features than this service computes
  */
-export async function readManifest(source: ModelSource): Promise<Manifest> {
+export async function readManifest(source: ModelSource, key?: KeyObject): Promise<Manifest> {
   const refuse = (reason: string) => coded('KSR_MANIFEST', [source.locate(MANIFEST), reason])
-  const bytes = await source.read(MANIFEST).catch(({ message }: Error) => {
-    throw refuse(message)
-  })
+  const bytes = await readSigned(source, key)
   const manifest = parse(bytes.toString(), refuse)
   const { format } = Object(manifest)
   if (format !== FORMAT) {
@@ -110,6 +113,21 @@ export async function readManifest(source: ModelSource): Promise<Manifest> {
   const models = manifest.models.map((entry, i) => checkEntry(entry, `/models/${i}`, refuse))
   checkNames(models, refuse)
   return { ...manifest, models }
+}
+
+/** The bytes of the manifest, of which nothing is believed before the signature is checked. */
+async function readSigned(source: ModelSource, key: KeyObject | undefined): Promise<Buffer> {
+  const read = (name: string) =>
+    source.read(name).catch(({ message }: Error) => {
+      throw coded('KSR_MANIFEST', [source.locate(name), message])
+    })
+  if (key === undefined) return read(MANIFEST)
+  const [bytes, signature] = await Promise.all([read(MANIFEST), read(SIGNATURE)])
+  if (!isSigned(bytes, signature, key)) {
+    const reason = `it is no signature of ${MANIFEST} by the key in MODEL_PUBLIC_KEY`
+    throw coded('KSR_MANIFEST', [source.locate(SIGNATURE), reason])
+  }
+  return bytes
 }
 
 function checkEntry(

@@ -11,6 +11,7 @@ import {
 } from './manifest.js'
 import type { ModelSource } from './model-source.js'
 import { Recogniser } from './recogniser.js'
+import { signingKey } from './signature.js'
 
 /** The models that a process serves, by name, with the manifest that declares them. */
 export interface ModelSet {
@@ -30,15 +31,17 @@ export interface ModelSetOptions {
   hideScores: readonly string[]
   /** The models whose candidates are answered with scores, whatever the manifest says. */
   showScores: readonly string[]
+  /** Whose signature the manifest has to have: SPKI in DER as base64; '' asks for none. */
+  publicKey: string
 }
 
 /**
  * Loads every model wanted of those that training wrote there, or none.
- * @throws KSR_MANIFEST, KSR_MODEL_FILE, or KSR_CONFIG for a name that the manifest doesn't have
+ * @throws KSR_MANIFEST, KSR_MODEL_FILE, or KSR_CONFIG for a name that the manifest doesn't have or a key that is none
  */
 export async function loadModelSet(options: ModelSetOptions): Promise<ModelSet> {
   const { source, names, hideScores, showScores } = options
-  const manifest = await readManifest(source)
+  const manifest = await readManifest(source, signingKey(options.publicKey))
   const known = manifest.models.map((entry) => entry.name)
   checkNames('MODELS', names, known)
   checkNames('HIDE_SCORES', hideScores, known)

@@ -34,9 +34,9 @@ declare module 'fastify' {
 /** Loads the models before the first request, and frees them after the last. */
 export const models = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
-    const { models: names, hideScores, showScores } = config
+    const { models: names, hideScores, showScores, modelPublicKey: publicKey } = config
     const source = await modelSource(config)
-    const set = await loadModelSet({ source, names, hideScores, showScores })
+    const set = await loadModelSet({ source, names, hideScores, showScores, publicKey })
     const { keys, ranges } = set.manifest
     const cards = set.manifest.models
       .filter(({ name }) => set.models.has(name))

@@ -55,7 +55,7 @@ t.test('the settings are those of the function', async (t) => {
   // That of the path is the stage's where it is not given.
   const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): .*?!Ref (\w+)/gm)]
   const pairs = (found: RegExpExecArray[]) => found.map(([, name, parameter]) => `${name}=${parameter}`)
-  t.equal(environment.length, 7)
+  t.equal(environment.length, 8)
   t.same(pairs(environment), pairs(ofFunction))
 })
 

@@ -26,7 +26,7 @@ const COMBINATIONS: Parameters[] = [
   { ...DOMAIN, HostedZoneId: 'Z0123456789ABCDEFGHIJ' },
   { Tracing: 'Active' },
   { AlarmTopicArn: ARN.topic },
-  { ModelUri: 's3://models' },
+  { ModelUri: 's3://models', ModelPublicKey: `${'A'.repeat(59)}=` },
   { ModelUri: 's3://models/keystrokes/v2', Models: 'best,rf', LogLevel: 'warn', MaxCandidates: '0' },
   {
     ...JWT,

@@ -7,7 +7,7 @@ import type { Recogniser } from '../../src/inference/recogniser.js'
 import { copyModels, editManifest, MODELS } from '../fixtures/models.js'
 import { CLASSES, tinyModels } from '../fixtures/tiny.js'
 
-const all = { source: modelFolder(MODELS), names: [], hideScores: [], showScores: [] }
+const all = { source: modelFolder(MODELS), names: [], hideScores: [], showScores: [], publicKey: '' }
 
 t.test('without names every model of the manifest is loaded, in its order', async (t) => {
   const { manifest, models, release } = await loadModelSet(all)

@@ -22,7 +22,13 @@ t.teardown(() => Promise.all([plain, minus].map((model) => model.release())))
 // Before any test listens to runs: to load them is to run them.
 const trained = await Promise.all(
   [MODELS, TYPISTS].map(async (dir) => ({
-    set: await loadModelSet({ source: modelFolder(dir), names: [], hideScores: [], showScores: [] }),
+    set: await loadModelSet({
+      source: modelFolder(dir),
+      names: [],
+      hideScores: [],
+      showScores: [],
+      publicKey: '',
+    }),
     golden: readGolden(dir),
   })),
 )
