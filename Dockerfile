@@ -9,8 +9,7 @@ ARG LAMBDA_BASE=${LAMBDA_IMAGE}
 
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /build
-# npm 10 and 11 each have a way of their own to skip a package's script; this one is the package's.
-ENV ONNXRUNTIME_NODE_INSTALL=skip
+# .npmrc, too: no package may run code here.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json ./

@@ -81,7 +81,7 @@ t.test('the runtime reports to nobody, and leaves no trace of itself in the home
   const script = `
     const { loadModelSet } = await import(${JSON.stringify(new URL('../../src/inference/model-set.ts', import.meta.url))})
     const { modelFolder } = await import(${JSON.stringify(new URL('../../src/inference/model-source.ts', import.meta.url))})
-    await loadModelSet({ source: modelFolder(${JSON.stringify(MODELS)}), names: [], hideScores: [], showScores: [] })
+    await loadModelSet({ source: modelFolder(${JSON.stringify(MODELS)}), names: [], hideScores: [], showScores: [], publicKey: '' })
     console.log('loaded')
   `
   // Its makers have it silent where tests run, which it tells by variables such as CI: none of them here.

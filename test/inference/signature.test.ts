@@ -119,7 +119,7 @@ t.test('a model that was altered after signing stops the start', async (t) => {
 t.test('a setting that is no public key of these kinds stops the start, and is not told', async (t) => {
   const dir = signedModels(t)
   const pkcs8 = ed25519.privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')
-  const others = [
+  const others: [string, string][] = [
     ['a private key', pkcs8],
     ['part of a key', KEY.slice(0, 40)],
     ['anything', 'A'.repeat(60)],
