@@ -72,6 +72,14 @@ t.test('npm start builds the service and runs it, and a signal to npm is heard b
     cwd: dir,
     env: { ...env, PORT: '0', MODELS: 'rf' },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  t.teardown(() => {
+    try {
+      process.kill(-(npm.pid as number), 'SIGKILL')
+    } catch {
+      // There is nobody left, as it should be.
+    }
   })
   const exited = once(npm, 'exit')
   const url = await address(npm)

@@ -1,34 +1,39 @@
-// Makes of the built service what an image holds: node deploy/image/bundle.mjs FOLDER [ARCHITECTURE]
+// Makes of the built service what an image holds: node deploy/image/bundle.mjs FOLDER [ARCHITECTURE [METAFILES]]
 //
 //   dist/server.js, dist/lambda.js   the entries, as modules
 //   dist/service.cjs                 all other code, ours and that of libraries, run by dist/load.cjs
 //   dist/warm.mjs                    keeps what V8 compiled of it, for the next start
-//   static/                          what the page at /docs loads
 //   node_modules/onnxruntime-node/   the runtime, for one platform
-//   node_modules/@fastify/…          the schema compilers, for schemas that were not compiled here
+//   node_modules/@fastify/…          the schema compilers, for schemas that were not compiled here; the page at /docs
 //   node_modules/@aws-sdk/client-s3/ what reads models from S3, for a service that is told to
 //   package.json                     the version
+//   sbom.cdx.json                    what of others is in all that, and the models
+//   THIRD-PARTY-LICENCES.txt         their terms; those of what the runtime is built with in onnxruntime-third-party.txt.gz
 //
-// The models are the image's to add.
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// The models are the image's to add. METAFILES is where to write what esbuild says of what it bundled.
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { StandaloneValidator } from '@fastify/ajv-compiler'
 import { StandaloneSerializer } from '@fastify/fast-json-stringify-compiler'
-import { build } from 'esbuild'
+import { build as runEsbuild } from 'esbuild'
 import { buildApp } from '../../dist/app.js'
 import { loadConfig } from '../../dist/config.js'
+import { licenceTexts, runtimeNotices } from './licences.mjs'
+import { bundledPackages, refusedLicences, root } from './packages.mjs'
+import { billOfMaterials } from './sbom.mjs'
 
-const [folder, platform = process.arch] = process.argv.slice(2)
+const [folder, platform = process.arch, metafilesPath] = process.argv.slice(2)
 // Docker's name for it is another than Node's.
 const architecture = platform.replace('amd64', 'x64')
 
 const require = createRequire(import.meta.url)
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const dist = join(folder, 'dist')
 const RUNTIME = 'onnxruntime-node'
 const COMPILERS = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler']
+const PAGE = ['@fastify/swagger-ui', '@fastify/swagger']
 const S3 = '@aws-sdk/client-s3'
 const ENTRIES = ['server', 'lambda'].map((name) => join(root, 'dist', `${name}.js`))
 
@@ -44,6 +49,9 @@ const common = {
   minifyWhitespace: true,
   logLevel: 'warning',
 }
+
+/** What esbuild says of each bundle. */
+const metafiles = []
 
 rmSync(dist, { recursive: true, force: true })
 const imports = new Set()
@@ -67,13 +75,14 @@ await build({
   },
   outfile: join(dist, 'service.cjs'),
   format: 'cjs',
-  external: [RUNTIME, S3, ...COMPILERS],
+  external: [RUNTIME, S3, ...COMPILERS, ...PAGE],
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
   plugins: [asImported(), precompiledSchemas(await compileSchemas())],
 })
 // What few load, and nobody debugs: names are not worth their place.
-for (const name of COMPILERS) await bundlePackage(name, { minifyIdentifiers: true })
+await bundleTogether(COMPILERS, { minifyIdentifiers: true })
+await bundleTogether(PAGE, { minifyIdentifiers: true, plugins: [withoutGlob()] })
 await bundlePackage(S3, { minifyIdentifiers: true, only: ['GetObjectCommand', 'S3Client'] })
 await bundlePackage(RUNTIME, {
   define: { 'process.platform': '"linux"', 'process.arch': JSON.stringify(architecture) },
@@ -83,15 +92,34 @@ copy(
   join(require.resolve(`${RUNTIME}/package.json`), '..', 'bin/napi-v6/linux', architecture),
   join(folder, 'node_modules', RUNTIME, 'bin/napi-v6/linux', architecture),
 )
-const page = join(require.resolve('@fastify/swagger-ui'), '../static')
+const [pageName] = PAGE
+const page = join(require.resolve(pageName), '../static')
+const pageTo = join(folder, 'node_modules', pageName)
 // swagger-ui.js is the page's code once more, for other bundlers.
-copy(page, join(folder, 'static'), (path) => !path.endsWith('/swagger-ui.js'))
+copy(page, join(pageTo, 'static'), (path) => !path.endsWith('/swagger-ui.js'))
 // Seen from a file of its own in the library's folder this one lies elsewhere; here all code is one file.
-copy(join(page, 'logo.svg'), join(dist, 'static/logo.svg'))
+copy(join(page, 'logo.svg'), join(pageTo, 'dist/static/logo.svg'))
 for (const name of ['load.cjs', 'warm.mjs'])
   copy(fileURLToPath(new URL(name, import.meta.url)), join(dist, name))
 const { name, version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name, version, type })}\n`)
+
+const packages = bundledPackages(metafiles)
+const refused = refusedLicences(packages)
+if (refused.length > 0) throw new Error(`No licence that is let in: ${refused.join(', ')}`)
+writeFileSync(join(folder, 'sbom.cdx.json'), `${JSON.stringify(billOfMaterials(packages))}\n`)
+writeFileSync(join(folder, 'THIRD-PARTY-LICENCES.txt'), licenceTexts(packages))
+// A third of a megabyte that few read, and that repeats itself.
+writeFileSync(
+  join(folder, 'onnxruntime-third-party.txt.gz'),
+  gzipSync(runtimeNotices(packages), { level: 9 }),
+)
+if (metafilesPath) writeFileSync(metafilesPath, JSON.stringify(metafiles))
+
+async function build(options) {
+  const { metafile } = await runEsbuild({ ...options, metafile: true })
+  metafiles.push(metafile)
+}
 
 function copy(from, to, filter) {
   cpSync(from, to, { recursive: true, filter })
@@ -108,7 +136,33 @@ async function bundlePackage(name, { only, ...options } = {}) {
       }
     : { entryPoints: [require.resolve(name)] }
   await build({ ...common, ...input, outfile, ...options })
-  writeFileSync(join(outfile, '../../package.json'), `${JSON.stringify({ name, main: 'dist/index.js' })}\n`)
+  describePackage(name)
+}
+
+/** Puts packages that share code into the image as one file, which is the first one's: the others say where it is. */
+async function bundleTogether(names, options) {
+  const [first] = names
+  const contents = names.map(
+    (name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}) }`,
+  )
+  const outfile = join(folder, 'node_modules', first, 'dist/all.js')
+  const stdin = { contents: `module.exports = { ${contents} }`, resolveDir: root }
+  await build({ ...common, stdin, outfile, ...options })
+  for (const name of names) {
+    describePackage(name)
+    const index = join(folder, 'node_modules', name, 'dist/index.js')
+    mkdirSync(join(index, '..'), { recursive: true })
+    writeFileSync(
+      index,
+      `module.exports = require('../../../${first}/dist/all.js')[${JSON.stringify(name)}]\n`,
+    )
+  }
+}
+
+function describePackage(name) {
+  const file = join(folder, 'node_modules', name, 'package.json')
+  mkdirSync(join(file, '..'), { recursive: true })
+  writeFileSync(file, `${JSON.stringify({ name, main: 'dist/index.js' })}\n`)
 }
 
 /** Has the entries take what they import from the loaded service, and notes what that is. */
@@ -138,6 +192,17 @@ function asImported() {
           ? resolve(path, { kind: 'import-statement', resolveDir })
           : undefined,
       )
+    },
+  }
+}
+
+/** Leaves out what looks for files by pattern: the page's are found by their paths. */
+function withoutGlob() {
+  return {
+    name: 'without-glob',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^glob$/ }, ({ path }) => ({ path, namespace: 'without-glob' }))
+      onLoad({ filter: /./, namespace: 'without-glob' }, () => ({ contents: 'module.exports = {}' }))
     },
   }
 }
