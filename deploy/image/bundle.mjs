@@ -82,7 +82,7 @@ await build({
 })
 // What few load, and nobody debugs: names are not worth their place.
 await bundleTogether(COMPILERS, { minifyIdentifiers: true })
-await bundleTogether(PAGE, { minifyIdentifiers: true, plugins: [withoutGlob()] })
+await bundleTogether(PAGE, { minifyIdentifiers: true, plugins: [without('glob', 'supports-color')] })
 await bundlePackage(S3, { minifyIdentifiers: true, only: ['GetObjectCommand', 'S3Client'] })
 await bundlePackage(RUNTIME, {
   define: { 'process.platform': '"linux"', 'process.arch': JSON.stringify(architecture) },
@@ -196,13 +196,19 @@ function asImported() {
   }
 }
 
-/** Leaves out what looks for files by pattern: the page's are found by their paths. */
-function withoutGlob() {
+/**
+ * Leaves out packages of which nothing is ever called: the page's files are found by their paths, not by a pattern, and
+ * one of its libraries tries whether somebody else has brought what tells the colours of a terminal.
+ */
+function without(...names) {
   return {
-    name: 'without-glob',
+    name: 'without',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^glob$/ }, ({ path }) => ({ path, namespace: 'without-glob' }))
-      onLoad({ filter: /./, namespace: 'without-glob' }, () => ({ contents: 'module.exports = {}' }))
+      onResolve({ filter: new RegExp(`^(${names.join('|')})$`) }, ({ path }) => ({
+        path,
+        namespace: 'without',
+      }))
+      onLoad({ filter: /./, namespace: 'without' }, () => ({ contents: 'module.exports = {}' }))
     },
   }
 }

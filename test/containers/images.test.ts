@@ -28,10 +28,12 @@ const AARCH64 = 183
 /** All that an image may hold beside its base. */
 const WANTED = [
   /^package\.json$/,
-  /^models\/(manifest\.json|(rf|svm|xgb|summary|templates|trees)\.onnx)$/,
-  /^dist\/((server|lambda)\.js|service\.c(js|ache)|load\.cjs|warm\.mjs|static\/logo\.svg)$/,
-  /^static\/[\w.-]+\.(html|js|css|json|png|svg)$/,
-  /^node_modules\/(@fastify\/(ajv|fast-json-stringify)-compiler|@aws-sdk\/client-s3|onnxruntime-node)\/(package\.json|dist\/index\.js)$/,
+  /^models\/(manifest\.json(\.sig)?|(rf|svm|xgb|summary|templates|trees)\.onnx)$/,
+  /^dist\/((server|lambda)\.js|service\.c(js|ache)|load\.cjs|warm\.mjs)$/,
+  /^(sbom\.cdx\.json|THIRD-PARTY-LICENCES\.txt|onnxruntime-third-party\.txt\.gz)$/,
+  /^node_modules\/@fastify\/swagger-ui\/(static\/[\w.-]+\.(html|js|css|json|png|svg)|dist\/static\/logo\.svg)$/,
+  /^node_modules\/@fastify\/(ajv-compiler|swagger-ui)\/dist\/all\.js$/,
+  /^node_modules\/(@fastify\/((ajv|fast-json-stringify)-compiler|swagger|swagger-ui)|@aws-sdk\/client-s3|onnxruntime-node)\/(package\.json|dist\/index\.js)$/,
   /^node_modules\/onnxruntime-node\/bin\/napi-v6\/linux\/(x64|arm64)\/(libonnxruntime\.so\.1|onnxruntime_binding\.node)$/,
 ]
 

@@ -4,6 +4,7 @@ import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { startBucket } from '../../fixtures/bucket.js'
 import { build, SUMMARY } from '../../fixtures/build.js'
@@ -17,7 +18,10 @@ const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.
 
 const folder = mkdtempSync(join(tmpdir(), 'bundle-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
-execFileSync('npm', ['run', '--silent', 'bundle', '--', folder], { cwd: ROOT, env, stdio: 'inherit' })
+const metafiles = `${folder}.json`
+t.teardown(() => rmSync(metafiles))
+const bundle = ['run', '--silent', 'bundle', '--', folder, arch(), metafiles]
+execFileSync('npm', bundle, { cwd: ROOT, env, stdio: 'inherit' })
 cpSync(MODELS, join(folder, 'models'), { recursive: true })
 
 /** What the bundled handler answers to these requests, and which packages beside the runtime it had to load for that. */
@@ -82,7 +86,8 @@ t.test('the bundle answers as the service does, byte for byte, and compiles no s
     t.equal(statusCode, direct.statusCode, request.url)
     t.ok(body === direct.rawPayload.toString(isBase64Encoded ? 'base64' : 'utf8'), request.url)
   }
-  t.same(bundled.loaded, [])
+  const page = bundled.loaded.filter((path: string) => /\/@fastify\/swagger(-ui)?\//.test(path))
+  t.same(bundled.loaded, page, 'nothing but the page, which was asked for')
 })
 
 t.test('a setting that changes a schema has it compiled', async (t) => {
@@ -132,8 +137,66 @@ t.test('of the runtime there is one platform', async (t) => {
   t.same(readdirSync(join(platforms, 'linux')), [arch()])
 })
 
-t.test('no path of the machine that made it is in it', async (t) => {
-  for (const name of ['server.js', 'lambda.js', 'service.cjs']) {
-    t.notOk(readFileSync(join(folder, 'dist', name), 'utf8').includes(ROOT), name)
+t.test(
+  'no package is in it of which the bill of materials does not know, nor the other way round',
+  async (t) => {
+    const paths = new Set<string>()
+    for (const { outputs } of read(metafiles)) {
+      for (const { inputs } of Object.values<{ inputs: Record<string, { bytesInOutput: number }> }>(
+        outputs,
+      )) {
+        for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+          const [inside] = path.split('/node_modules/').slice(-1)
+          const name = /^(?:node_modules\/)?((?:@[^/]+\/)?[^/]+)/.exec(inside as string)?.[1]
+          if (bytesInOutput > 0 && path.includes('node_modules/')) paths.add(name as string)
+        }
+      }
+    }
+    t.ok(paths.size > 50)
+    const known = read(join(folder, 'sbom.cdx.json')).components.filter(
+      ({ type }: { type: string }) => type === 'library',
+    )
+    // Which is inside another package, so that the bundler does not see it.
+    paths.add('swagger-ui-dist')
+    const names = known.map(({ group, name }: Record<string, string>) => (group ? `${group}/${name}` : name))
+    t.same([...new Set(names)].sort(), [...paths].sort())
+  },
+)
+
+t.test('the bill of materials in docs/ is that of what is bundled now', async (t) => {
+  t.same(read(join(ROOT, 'docs/sbom.cdx.json')), read(join(folder, 'sbom.cdx.json')), 'npm run sbom')
+})
+
+t.test('the terms of every package are beside its code', async (t) => {
+  const terms = readFileSync(join(folder, 'THIRD-PARTY-LICENCES.txt'), 'utf8')
+  for (const { group, name, version, type } of read(join(folder, 'sbom.cdx.json')).components) {
+    if (type === 'library') t.ok(terms.includes(`\n${group ? `${group}/` : ''}${name} ${version} (`), name)
   }
+  // A line of each text that is asked for, each once.
+  for (const line of [
+    'Permission is hereby granted, free of charge, to any person obtaining a copy\n',
+    'TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n',
+    'Copyright (c) Microsoft Corporation\n',
+    'Copyright 2020-2021 SmartBear Software Inc.\n',
+    'Permission to use, copy, modify, and/or distribute this software for any',
+  ])
+    t.ok(terms.includes(line), line)
+  const others = gunzipSync(readFileSync(join(folder, 'onnxruntime-third-party.txt.gz'))).toString()
+  for (const name of ['protocolbuffers/protobuf', 'Eigen', 'abseil-cpp']) t.ok(others.includes(name), name)
+})
+
+/** What a file of JSON says. */
+function read(path: string) {
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+t.test('no path of the machine that made it is in it', async (t) => {
+  const texts = [
+    'dist/server.js',
+    'dist/lambda.js',
+    'dist/service.cjs',
+    'sbom.cdx.json',
+    'THIRD-PARTY-LICENCES.txt',
+  ]
+  for (const name of texts) t.notOk(readFileSync(join(folder, name), 'utf8').includes(ROOT), name)
 })
