@@ -13,6 +13,7 @@ import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
 import { models as modelSet } from './plugins/models.js'
 import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
+import { reloading } from './plugins/reloading.js'
 import { RequestLog } from './plugins/request-log.js'
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js'
 import { health } from './routes/health.js'
@@ -85,6 +86,7 @@ export function buildApp(
   app.register(access, { config })
   app.register(problems)
   app.register(draining, { drain })
+  app.register(reloading)
   app.register(modelSet, { config })
   const api = routes(config)
   app.register(documentation, { config, api })

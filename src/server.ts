@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.js'
 import { type Config, loadConfig } from './config.js'
-import { onWorkerClose, runWorkers, STOP_SIGNALS } from './workers.js'
+import { hearOrders, RELOAD_SIGNALS, runWorkers, STOP_SIGNALS } from './workers.js'
 
 const CLOSE_WITHIN_MS = 10_000
 
@@ -21,7 +21,7 @@ async function serve(config: Config): Promise<void> {
     {
       delay: CLOSE_WITHIN_MS,
       logger: app.log,
-      skip: cluster.isWorker ? [...STOP_SIGNALS] : [],
+      skip: [...RELOAD_SIGNALS, ...(cluster.isWorker ? STOP_SIGNALS : [])],
     },
     async ({ signal, err }) => {
       if (err) app.log.fatal({ err }, 'closing after a fault')
@@ -29,6 +29,11 @@ async function serve(config: Config): Promise<void> {
       await app.close()
     },
   )
-  if (cluster.isWorker) onWorkerClose(close)
+  const reload = async () => {
+    await app.ready()
+    await app.reload()
+  }
+  if (cluster.isWorker) hearOrders({ close, reload })
+  else for (const signal of RELOAD_SIGNALS) process.on(signal, reload)
   await app.listen({ port: config.port, host: config.host })
 }

@@ -1,40 +1,52 @@
 import cluster, { type Worker } from 'node:cluster'
+import { isatty } from 'node:tty'
 
-/** What stops the service; a terminal sends them to its workers, too. */
-export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+/** What a terminal sends to all that runs in it when it is closed, and a supervisor to have files read again. */
+const HANG_UP = ['SIGHUP'] as const
 
-/** What a worker is to do, as it is told once it is up and when that changes. */
-type Order = 'serve' | 'close'
+/** Whether a person runs the service by hand, and so a closed terminal stops it. */
+const inTerminal = isatty(0)
+
+/** What stops the service, and what has it reload; a terminal sends them to its workers, too. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', ...(inTerminal ? HANG_UP : [])] as const
+export const RELOAD_SIGNALS = inTerminal ? [] : HANG_UP
+
+/** What a worker is to do, as it is told once it is up and when that changes; or at once. */
+type Order = 'serve' | 'close' | 'reload'
+
+/** A worker that ends sooner is likely to end again: the next one waits, from time to time longer. */
+const SETTLED_MS = 10_000
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 10_000
 
 /**
  * Serves with several processes on one port, each run as this one was; resolves when all have ended. One that dies is
- * replaced. One that can't even start is not: the others are told to close.
+ * replaced, also by one that can't start for now, as long as others serve. Before all were up once, or where nobody
+ * serves, one that can't start ends the whole.
  * @returns the exit code
  */
 export function runWorkers(count: number): Promise<number> {
   const running = new Set<Worker>()
+  const serving = new Set<Worker>()
+  const pauses = new Set<NodeJS.Timeout>()
   let order: Order = 'serve'
+  let allWereUp = false
+  let soonEnded = 0
+  let reloads = 0
   let exitCode = 0
-
-  function closeAll(): void {
-    const again = order === 'close'
-    order = 'close'
-    for (const worker of running) {
-      // Whoever asks twice does not want to wait.
-      if (again) worker.process.kill('SIGKILL')
-      else tell(worker, order)
-    }
-  }
 
   return new Promise((resolve) => {
     function fork(): void {
       const worker = cluster.fork()
-      let serving = false
+      const forkedAt = performance.now()
+      const before = reloads
       running.add(worker)
       worker.once('listening', () => {
-        serving = true
+        serving.add(worker)
+        if (serving.size === count) allWereUp = true
         // What it was told before it could hear is lost.
         tell(worker, order)
+        if (reloads > before) tell(worker, 'reload')
       })
       const ended = new Promise<string | number>((resolve) => {
         worker.once('exit', (code, signal) => resolve(signal ?? code))
@@ -46,17 +58,51 @@ export function runWorkers(count: number): Promise<number> {
       })
       ended.then((reason) => {
         running.delete(worker)
-        if (order === 'serve' && serving) {
-          console.error(`A worker ended (${reason}); another takes its place.`)
-          fork()
+        const served = serving.delete(worker)
+        if (order === 'serve' && (served || (allWereUp && serving.size > 0))) {
+          soonEnded = performance.now() - forkedAt < SETTLED_MS ? soonEnded + 1 : 0
+          replace(reason)
           return
         }
         if (reason !== 0) exitCode = 1
         if (order === 'serve') closeAll()
-        if (running.size === 0) resolve(exitCode)
+        else endIfNoneIsLeft()
       })
     }
+
+    function replace(reason: string | number): void {
+      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** soonEnded)
+      console.error(`A worker ended (${reason}); another takes its place in ${pause} ms.`)
+      const timer = setTimeout(() => {
+        pauses.delete(timer)
+        fork()
+      }, pause)
+      pauses.add(timer)
+    }
+
+    function closeAll(): void {
+      const again = order === 'close'
+      order = 'close'
+      for (const pause of pauses) clearTimeout(pause)
+      for (const worker of running) {
+        // Whoever asks twice does not want to wait.
+        if (again) worker.process.kill('SIGKILL')
+        else tell(worker, order)
+      }
+      endIfNoneIsLeft()
+    }
+
+    function reloadAll(): void {
+      reloads++
+      for (const worker of serving) tell(worker, 'reload')
+    }
+
+    function endIfNoneIsLeft(): void {
+      if (running.size === 0) resolve(exitCode)
+    }
+
     for (const signal of STOP_SIGNALS) process.on(signal, closeAll)
+    for (const signal of RELOAD_SIGNALS) process.on(signal, reloadAll)
     for (let i = 0; i < count; i++) fork()
   })
 }
@@ -66,10 +112,14 @@ function tell(worker: Worker, order: Order): void {
   worker.send(order, () => {})
 }
 
-/** Calls back once, when the process that runs the workers wants this one to close, which leaves signals to it. */
-export function onWorkerClose(close: () => void): void {
-  for (const signal of STOP_SIGNALS) process.on(signal, () => {})
+/**
+ * Hears, in a worker, what the process that runs the workers wants, and leaves signals to it.
+ * @param close called once
+ */
+export function hearOrders({ close, reload }: { close(): void; reload(): void }): void {
+  for (const signal of [...STOP_SIGNALS, ...RELOAD_SIGNALS]) process.on(signal, () => {})
   const hear = (order: Order) => {
+    if (order === 'reload') reload()
     if (order !== 'close') return
     process.off('message', hear)
     close()

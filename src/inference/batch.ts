@@ -14,6 +14,12 @@ const MOST_ROWS = 32
 /** What a row takes on its way through a model grows with up to the square of its classes: here to some 30 MB. */
 const MOST_PAIRS = 2 ** 19
 
+/** How a model does, for whoever asks after it. */
+export interface Condition {
+  /** Whether the last row that it was asked was not answered, or with nothing that can be an answer. */
+  failing: boolean
+}
+
 export interface BatchOptions<Answer> {
   /** The model's name, for the channel. */
   model: string
@@ -23,12 +29,15 @@ export interface BatchOptions<Answer> {
   input: string
   /** The outputs wanted, each with the batch as its first dimension. What is left out is not copied. */
   outputs: readonly string[]
-  /** What a row is answered, from the outputs of its batch and its place in them. */
+  /** What a row is answered, from the outputs of its batch and its place in them; throws where that is no answer. */
   read(outputs: Record<string, Tensor>, place: number): Answer
+  /** Where it is noted how the model does. */
+  condition: Condition
 }
 
 interface Waiting<Answer> {
   row: FeatureRow
+  isCheck: boolean
   resolve(answer: Answer): void
   reject(error: unknown): void
 }
@@ -45,6 +54,7 @@ export class Batch<Answer> {
   readonly #most: number
   #waiting: Waiting<Answer>[] = []
   #running = false
+  #ran = Promise.resolve()
 
   constructor(session: InferenceSession, options: BatchOptions<Answer>) {
     this.#session = session
@@ -52,12 +62,20 @@ export class Batch<Answer> {
     this.#most = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_PAIRS / options.classes ** 2)))
   }
 
-  /** @throws what the runtime throws for this row alone */
-  run(row: FeatureRow): Promise<Answer> {
+  /**
+   * @param isCheck whether it is only to find out whether the model answers, which says nothing of how it does
+   * @throws where this row alone is not answered, or with nothing that can be an answer
+   */
+  run(row: FeatureRow, isCheck = false): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ row, resolve, reject })
-      if (!this.#running) this.#runAll()
+      this.#waiting.push({ row, isCheck, resolve, reject })
+      if (!this.#running) this.#ran = this.#runAll()
     })
+  }
+
+  /** Resolves when every row that it was given is settled. */
+  idle(): Promise<void> {
+    return this.#ran
   }
 
   async #runAll(): Promise<void> {
@@ -67,7 +85,7 @@ export class Batch<Answer> {
   }
 
   async #runSome(most: number): Promise<void> {
-    const { model, input, outputs: names, read } = this.#options
+    const { model, input, outputs: names, read, condition } = this.#options
     const waiting = this.#waiting
     let rows = Math.min(waiting.length, most)
     // `run` calls the runtime at the end of the turn, which reads the feed only then: with who has come until then.
@@ -77,16 +95,43 @@ export class Batch<Answer> {
         return tensor(waiting.slice(0, rows).map(({ row }) => row))
       },
     }
+    let outputs: Record<string, Tensor>
     try {
-      const outputs = await this.#session.run(feeds, names)
-      for (const [place, { resolve }] of waiting.splice(0, rows).entries()) resolve(read(outputs, place))
-      if (batches.hasSubscribers) batches.publish({ model, rows } satisfies BatchMessage)
+      outputs = (await this.#session.run(feeds, names)) as Record<string, Tensor>
     } catch (error) {
-      if (rows === 1) waiting.shift()?.reject(error)
-      // One of them is at fault: each gets its own answer.
-      else for (let left = rows; left > 0; left--) await this.#runSome(1)
+      return this.#runApart(rows, withoutValues(error as Error))
     }
+    const other = names.find((name) => outputs[name]?.dims[0] !== rows)
+    // Nobody knows whose answer is missing.
+    if (other !== undefined) return this.#runApart(rows, `it does not answer ${other} for each of the rows`)
+    for (const [place, one] of waiting.splice(0, rows).entries()) {
+      try {
+        one.resolve(read(outputs, place))
+        if (!one.isCheck) condition.failing = false
+      } catch (error) {
+        this.#refuse(one, (error as Error).message)
+      }
+    }
+    if (batches.hasSubscribers) batches.publish({ model, rows } satisfies BatchMessage)
   }
+
+  /** One of several rows is at fault: each gets its own answer. */
+  async #runApart(rows: number, reason: string): Promise<void> {
+    if (rows === 1) this.#refuse(this.#waiting.shift() as Waiting<Answer>, reason)
+    else for (let left = rows; left > 0; left--) await this.#runSome(1)
+  }
+
+  #refuse({ isCheck, reject }: Waiting<Answer>, reason: string): void {
+    const { model, condition } = this.#options
+    if (!isCheck) condition.failing = true
+    reject(new Error(`${model}: ${reason}`))
+  }
+}
+
+/** The runtime says which operator fails, and then of which value: that may be somebody's timing. */
+function withoutValues({ message }: Error): string {
+  const [, operator] = /^Non-zero status code returned while running (\w+) node\./.exec(message) ?? []
+  return `ONNX Runtime fails${operator === undefined ? '' : ` at ${operator}`}`
 }
 
 function tensor(rows: readonly FeatureRow[]): Tensor {

@@ -2,10 +2,17 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { coded } from '../errors.js'
 import type { FeatureRow } from '../keystroke/times.js'
 import type { PredictQuery, Recognition, UserId } from '../schemas/recognition.js'
-import { Batch } from './batch.js'
+import { Batch, type Condition } from './batch.js'
 import { bestFirst, sixDecimals } from './candidates.js'
 import type { SummaryEntry } from './manifest.js'
-import { checkAnswer, type ModelOptions, type Outputs, openSession, scoresAt } from './session.js'
+import {
+  checkAnswer,
+  type ModelOptions,
+  type Outputs,
+  openSession,
+  releasedUnless,
+  scoresAt,
+} from './session.js'
 
 /** A model of the eight numbers: a summary row in, the user who typed it out. */
 export class Classifier {
@@ -16,21 +23,27 @@ export class Classifier {
   readonly #entry: SummaryEntry
   readonly #classes: readonly UserId[]
   readonly #hideScores: boolean
+  readonly #condition: Condition = { failing: false }
 
   private constructor(session: InferenceSession, entry: SummaryEntry, options: ModelOptions) {
     const { name: model, version, input } = entry
-    const shape = { model, classes: options.classes.length, input: input.name }
+    const { length: classes } = options.classes
+    const shape = { model, classes, input: input.name, condition: this.#condition }
+    const known = new Set(options.classes)
     this.#session = session
     // Scores are copied out of the runtime only for those who ask for them.
     this.#labels = new Batch(session, {
       ...shape,
       outputs: ['label'],
-      read: (outputs, place) => ({ user: label(outputs, place), model, version }),
+      read: (outputs, place) => ({ user: label(outputs, place, known), model, version }),
     })
     this.#scores = new Batch(session, {
       ...shape,
       outputs: ['label', 'scores'],
-      read: (outputs, place) => ({ user: label(outputs, place), scores: scoresAt(outputs, place) }),
+      read: (outputs, place) => ({
+        user: label(outputs, place, known),
+        scores: scoresAt(outputs, place, classes),
+      }),
     })
     this.#entry = entry
     this.#classes = options.classes
@@ -43,8 +56,20 @@ export class Classifier {
    */
   static async open(entry: SummaryEntry, bytes: Uint8Array, options: ModelOptions): Promise<Classifier> {
     const classifier = new Classifier(await openSession(entry, bytes, options), entry, options)
-    await checkAnswer(entry, options.classes, (row) => classifier.#scores.run(row))
-    return classifier
+    return releasedUnless(classifier, () => classifier.check())
+  }
+
+  /**
+   * Has it answer the row that training answered.
+   * @throws KSR_MODEL_FILE where it does not answer the same
+   */
+  check(): Promise<void> {
+    return checkAnswer(this.#entry, this.#classes, (row) => this.#scores.run(row, true))
+  }
+
+  /** Whether the last request that it was to answer failed for its fault. */
+  isFailing(): boolean {
+    return this.#condition.failing
   }
 
   /**
@@ -61,8 +86,9 @@ export class Classifier {
     return top === 0 ? this.#labels.run(row) : this.#withCandidates(row, top)
   }
 
-  /** Frees the native session. */
+  /** Frees the native session, once all that it was asked is answered. */
   async release(): Promise<void> {
+    await Promise.all([this.#labels.idle(), this.#scores.idle()])
     await this.#session.release()
   }
 
@@ -82,7 +108,9 @@ interface Scored {
   scores: Float32Array
 }
 
-function label(outputs: Outputs, place: number): UserId {
-  const user = outputs.label?.data[place] as bigint | string
-  return typeof user === 'bigint' ? Number(user) : user
+function label(outputs: Outputs, place: number, known: ReadonlySet<UserId>): UserId {
+  const found = outputs.label?.data[place] as bigint | string
+  const user = typeof found === 'bigint' ? Number(found) : found
+  if (!known.has(user)) throw new Error('its label is none of its classes')
+  return user
 }

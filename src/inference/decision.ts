@@ -37,7 +37,7 @@ export function fuse(attempts: readonly Evidence[], correlation: number): Eviden
 }
 
 /** Whether all of it is finite. Comparisons with NaN are false: it would decide something, and nobody would see why. */
-export function areNumbers(evidence: Evidence): boolean {
+export function areNumbers(evidence: ArrayLike<number>): boolean {
   for (let user = 0; user < evidence.length; user++) {
     if (!Number.isFinite(evidence[user])) return false
   }

@@ -82,7 +82,11 @@ const Manifest = Type.Object({
 })
 
 /** What training declares of the models that it wrote: `manifest.json`. */
-export type Manifest = Omit<Static<typeof Manifest>, 'models'> & { models: ManifestEntry[] }
+export type Manifest = Omit<Static<typeof Manifest>, 'models'> & {
+  models: ManifestEntry[]
+  /** The SHA-256 of its file, which pins all the others. */
+  sha256: string
+}
 
 type Refuse = (reason: string) => Error
 
@@ -112,7 +116,7 @@ export async function readManifest(source: ModelSource, key?: KeyObject): Promis
   }
   const models = manifest.models.map((entry, i) => checkEntry(entry, `/models/${i}`, refuse))
   checkNames(models, refuse)
-  return { ...manifest, models }
+  return { ...manifest, models, sha256: sha256Of(bytes) }
 }
 
 /** The bytes of the manifest, of which nothing is believed before the signature is checked. */
@@ -187,9 +191,13 @@ export async function readPinned(source: ModelSource, name: string, manifest: Ma
   const bytes = await source.read(name, pin.bytes).catch(({ message }: Error) => {
     throw refuse(message)
   })
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const sha256 = sha256Of(bytes)
   if (sha256 !== pin.sha256) throw refuse(`its SHA-256 is ${sha256}, the manifest says ${pin.sha256}`)
   return bytes
+}
+
+function sha256Of(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function parse(text: string, refuse: Refuse): unknown {

@@ -35,13 +35,29 @@ export interface ModelSetOptions {
   publicKey: string
 }
 
+/** As `loadModelSet`, or undefined where the manifest there is the one of a set that is loaded. */
+export async function loadOtherModelSet(
+  loaded: ModelSet,
+  options: ModelSetOptions,
+): Promise<ModelSet | undefined> {
+  const manifest = await read(options)
+  return manifest.sha256 === loaded.manifest.sha256 ? undefined : open(manifest, options)
+}
+
 /**
  * Loads every model wanted of those that training wrote there, or none.
  * @throws KSR_MANIFEST, KSR_MODEL_FILE, or KSR_CONFIG for a name that the manifest doesn't have or a key that is none
  */
 export async function loadModelSet(options: ModelSetOptions): Promise<ModelSet> {
+  return open(await read(options), options)
+}
+
+function read({ source, publicKey }: ModelSetOptions): Promise<Manifest> {
+  return readManifest(source, signingKey(publicKey))
+}
+
+async function open(manifest: Manifest, options: ModelSetOptions): Promise<ModelSet> {
   const { source, names, hideScores, showScores } = options
-  const manifest = await readManifest(source, signingKey(options.publicKey))
   const known = manifest.models.map((entry) => entry.name)
   checkNames('MODELS', names, known)
   checkNames('HIDE_SCORES', hideScores, known)
@@ -61,27 +77,30 @@ export async function loadModelSet(options: ModelSetOptions): Promise<ModelSet> 
     width: featureOrder(entry.features, manifest.keys).length,
     hideScores: hidesScores(entry),
   })
-  const opened = await Promise.all(
-    files.map(async (entry) => {
-      const bytes = await readPinned(source, entry.file, manifest)
-      return entry.features === 'summary'
-        ? Classifier.open(entry, bytes, optionsOf(entry))
-        : Recogniser.open(entry, bytes, optionsOf(entry))
-    }),
-  )
-  const byName = new Map(files.map((entry, i) => [entry.name, opened[i] as Classifier | Recogniser]))
-  for (const entry of composed) {
-    // The manifest was read with members that are recognisers.
-    const recognisers = byName as ReadonlyMap<string, Recogniser>
-    byName.set(entry.name, await Recogniser.compose(entry, recognisers, optionsOf(entry)))
+  const openings = files.map(async (entry) => {
+    const bytes = await readPinned(source, entry.file, manifest)
+    return entry.features === 'summary'
+      ? Classifier.open(entry, bytes, optionsOf(entry))
+      : Recogniser.open(entry, bytes, optionsOf(entry))
+  })
+  const release = async () => {
+    const settled = await Promise.allSettled(openings)
+    await Promise.all(settled.map((one) => one.status === 'fulfilled' && one.value.release()))
   }
-  return {
-    manifest,
-    models: new Map(wanted.map(({ name }) => [name, byName.get(name) as Classifier | Recogniser])),
-    hidesScores,
-    async release() {
-      await Promise.all([...byName.values()].map((model) => model.release()))
-    },
+  try {
+    const opened = await Promise.all(openings)
+    const byName = new Map(files.map((entry, i) => [entry.name, opened[i] as Classifier | Recogniser]))
+    for (const entry of composed) {
+      // The manifest was read with members that are recognisers.
+      const recognisers = byName as ReadonlyMap<string, Recogniser>
+      byName.set(entry.name, await Recogniser.compose(entry, recognisers, optionsOf(entry)))
+    }
+    const models = new Map(wanted.map(({ name }) => [name, byName.get(name) as Classifier | Recogniser]))
+    return { manifest, models, hidesScores, release }
+  } catch (error) {
+    // A service that goes on with the models it has would keep these for ever.
+    await release()
+    throw error
   }
 }
 

@@ -11,36 +11,42 @@ import {
   type Verification,
   type VerifyQuery,
 } from '../schemas/recognition.js'
-import { Batch } from './batch.js'
+import { Batch, type Condition } from './batch.js'
 import { bestFirst, sixDecimals } from './candidates.js'
 import { areNumbers, type Evidence, fuse, likeliest, posterior, statistic, weightedSum } from './decision.js'
 import type { ComposedEntry, TimingsEntry } from './manifest.js'
 import { OperatingPoints } from './operating-points.js'
-import { checkAnswer, type ModelOptions, openSession, scoresAt } from './session.js'
+import { checkAnswer, type ModelOptions, openSession, releasedUnless, scoresAt } from './session.js'
 
 /** Below this confidence a known user is better asked again. */
 const SURE = 0.9
 
 type Point<Kind extends 'identification' | 'verification'> = Decision[Kind]['points'][number]
 
+/** How one is made: of a session of its own, or of members, which have theirs. */
+interface Parts extends Pick<Recogniser, 'evidence' | 'isFailing'> {
+  release?: () => Promise<void>
+}
+
 /** A model of raw keystrokes: timings rows in, what they say for every user, and what follows from that out. */
 export class Recogniser {
   readonly features = 'timings'
-  /** What one typing says for each user. */
-  readonly evidence: (row: FeatureRow) => Promise<Evidence>
-  /** Frees what is native of it. */
+  /** What one typing says for each user; `isCheck` as in `Batch.run`. */
+  readonly evidence: (row: FeatureRow, isCheck?: boolean) => Promise<Evidence>
+  /** Frees what is native of it, once all that it was asked is answered. */
   readonly release: () => Promise<void>
   readonly #entry: TimingsEntry | ComposedEntry
   readonly #classes: readonly UserId[]
   readonly #hideScores: boolean
+  readonly #arePartsFailing: () => boolean
+  #isSumFailing = false
   readonly #identification: OperatingPoints<'fpir', Point<'identification'>>
   readonly #verification: OperatingPoints<'fmr', Point<'verification'>>
 
   private constructor(
     entry: TimingsEntry | ComposedEntry,
     { classes, hideScores }: ModelOptions,
-    evidence: (row: FeatureRow) => Promise<Evidence>,
-    release = async () => {},
+    { evidence, isFailing, release = async () => {} }: Parts,
   ) {
     const { name, decision } = entry
     this.evidence = evidence
@@ -48,6 +54,7 @@ export class Recogniser {
     this.#entry = entry
     this.#classes = classes
     this.#hideScores = hideScores
+    this.#arePartsFailing = isFailing
     this.#identification = new OperatingPoints(name, 'fpir', decision.identification.points)
     this.#verification = new OperatingPoints(name, 'fmr', decision.verification.points)
   }
@@ -58,21 +65,25 @@ export class Recogniser {
    */
   static async open(entry: TimingsEntry, bytes: Uint8Array, options: ModelOptions): Promise<Recogniser> {
     const session = await openSession(entry, bytes, options)
+    const { length: classes } = options.classes
+    const condition: Condition = { failing: false }
     const batch = new Batch<Evidence>(session, {
       model: entry.name,
-      classes: options.classes.length,
+      classes,
       input: entry.input.name,
       outputs: ['scores'],
-      read: (outputs, place) => asList(scoresAt(outputs, place)),
+      read: (outputs, place) => asList(scoresAt(outputs, place, classes)),
+      condition,
     })
-    const recogniser = new Recogniser(
-      entry,
-      options,
-      (row) => batch.run(row),
-      () => session.release(),
-    )
-    await recogniser.#check()
-    return recogniser
+    const recogniser = new Recogniser(entry, options, {
+      evidence: (row, isCheck) => batch.run(row, isCheck),
+      isFailing: () => condition.failing,
+      async release() {
+        await batch.idle()
+        await session.release()
+      },
+    })
+    return releasedUnless(recogniser, () => recogniser.check())
   }
 
   /**
@@ -87,10 +98,14 @@ export class Recogniser {
   ): Promise<Recogniser> {
     const members = entry.members.map(({ model }) => opened.get(model) as Recogniser)
     const weights = entry.members.map(({ weight }) => weight)
-    const recogniser = new Recogniser(entry, options, async (row) =>
-      weightedSum(await Promise.all(members.map((member) => member.evidence(row))), weights),
-    )
-    await recogniser.#check()
+    const recogniser = new Recogniser(entry, options, {
+      async evidence(row, isCheck) {
+        const evidences = await Promise.all(members.map((member) => member.evidence(row, isCheck)))
+        return weightedSum(evidences, weights)
+      },
+      isFailing: () => members.some((member) => member.isFailing()),
+    })
+    await recogniser.check()
     return recogniser
   }
 
@@ -156,10 +171,17 @@ export class Recogniser {
     }
   }
 
+  /** Whether the last request that it was to answer failed for its fault, or for that of a member. */
+  isFailing(): boolean {
+    return this.#isSumFailing || this.#arePartsFailing()
+  }
+
   async #fused(attempts: readonly FeatureRow[]): Promise<Evidence> {
     const evidences = await Promise.all(attempts.map((row) => this.evidence(row)))
     const evidence = fuse(evidences, this.#entry.decision.correlation)
-    if (!areNumbers(evidence)) throw new Error(`${this.#entry.name}: evidence that is no number`)
+    // The members' scores are: what a manifest makes of them by weights and correlation may not be.
+    this.#isSumFailing = !areNumbers(evidence)
+    if (this.#isSumFailing) throw new Error(`${this.#entry.name}: its evidence is not all numbers`)
     return evidence
   }
 
@@ -172,9 +194,13 @@ export class Recogniser {
     })
   }
 
-  #check(): Promise<void> {
+  /**
+   * Has it answer the row that training answered.
+   * @throws KSR_MODEL_FILE where it does not answer the same
+   */
+  check(): Promise<void> {
     return checkAnswer(this.#entry, this.#classes, async (row) => {
-      const scores = await this.evidence(row)
+      const scores = await this.evidence(row, true)
       return { user: this.#classes[likeliest(scores)] as UserId, scores }
     })
   }

@@ -3,6 +3,7 @@ import { coded } from '../errors.js'
 import type { FeatureRow } from '../keystroke/times.js'
 import type { Tensor as TensorCard } from '../schemas/model.js'
 import type { UserId } from '../schemas/recognition.js'
+import { areNumbers } from './decision.js'
 import type { FileEntry, ManifestEntry } from './manifest.js'
 import { reasonToRefuse } from './onnx-file.js'
 
@@ -19,7 +20,8 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   interOpNumThreads: 1,
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
-  logSeverityLevel: 3,
+  // What it writes of a row that fails holds values of it. All that it writes as an error it throws, too.
+  logSeverityLevel: 4,
 }
 
 export interface ModelOptions {
@@ -46,19 +48,34 @@ export async function openSession(
   const session = await InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
     throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
   })
-  if (entry.input.shape.join() !== `-1,${width}`) {
-    throw refuse(`the manifest gives it ${entry.input.shape} numbers, this service computes ${width}`)
+  return releasedUnless(session, async () => {
+    if (entry.input.shape.join() !== `-1,${width}`) {
+      throw refuse(`the manifest gives it ${entry.input.shape} numbers, this service computes ${width}`)
+    }
+    if (entry.outputs.map(({ name }) => name).join() !== 'label,scores') {
+      throw refuse('its outputs are not label and scores')
+    }
+    checkTensors('input', session.inputMetadata, [entry.input], refuse)
+    checkTensors('output', session.outputMetadata, entry.outputs, refuse)
+    const scored = entry.outputs[1]?.shape[1]
+    if (scored !== classes.length) {
+      throw refuse(`it scores ${scored} classes, the manifest lists ${classes.length}`)
+    }
+  })
+}
+
+/** What was opened, where it passes a test; where it does not, it is freed, for nobody will come back to it. */
+export async function releasedUnless<Opened extends { release(): Promise<void> }>(
+  opened: Opened,
+  test: () => Promise<void>,
+): Promise<Opened> {
+  try {
+    await test()
+    return opened
+  } catch (error) {
+    await opened.release()
+    throw error
   }
-  if (entry.outputs.map(({ name }) => name).join() !== 'label,scores') {
-    throw refuse('its outputs are not label and scores')
-  }
-  checkTensors('input', session.inputMetadata, [entry.input], refuse)
-  checkTensors('output', session.outputMetadata, entry.outputs, refuse)
-  const scored = entry.outputs[1]?.shape[1]
-  if (scored !== classes.length) {
-    throw refuse(`it scores ${scored} classes, the manifest lists ${classes.length}`)
-  }
-  return session
 }
 
 /**
@@ -86,11 +103,16 @@ export async function checkAnswer(
 
 export type Outputs = Record<string, Tensor>
 
-/** The scores of one row of a batch, one for each class. */
-export function scoresAt({ scores }: Outputs, place: number): Float32Array {
+/**
+ * The scores of one row of a batch, one for each class.
+ * @throws where there are not as many, or some are not finite
+ */
+export function scoresAt({ scores }: Outputs, place: number, classes: number): Float32Array {
   const { data, dims } = scores as Tensor
-  const width = dims[1] as number
-  return (data as Float32Array).subarray(place * width, (place + 1) * width)
+  if (dims[1] !== classes) throw new Error(`it has ${dims[1]} scores for ${classes} classes`)
+  const own = (data as Float32Array).subarray(place * classes, (place + 1) * classes)
+  if (!areNumbers(own)) throw new Error('its scores are not all numbers')
+  return own
 }
 
 function checkTensors(

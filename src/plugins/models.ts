@@ -4,14 +4,15 @@ import type { Config } from '../config.js'
 import { coded } from '../errors.js'
 import type { Classifier } from '../inference/classifier.js'
 import type { ManifestEntry } from '../inference/manifest.js'
-import { loadModelSet, type ModelSet } from '../inference/model-set.js'
+import { loadModelSet, loadOtherModelSet, type ModelSet } from '../inference/model-set.js'
 import { modelSource } from '../inference/model-source.js'
 import type { Recogniser } from '../inference/recogniser.js'
 import { featureOrder } from '../keystroke/features.js'
 import type { Ranges } from '../keystroke/quality.js'
+import type { ModelState } from '../schemas/health.js'
 import type { ModelCard } from '../schemas/model.js'
 
-/** The loaded models, as routes see them. */
+/** The loaded models, as routes see them; from one turn of the event loop to the next they may be others. */
 export interface Models {
   /** How many keys the text has, and so how many keystrokes a typing. */
   keys: number
@@ -23,6 +24,8 @@ export interface Models {
   get(name: string): Classifier | Recogniser
   /** @throws KSR_MODEL_NOT_FOUND */
   card(name: string): ModelCard
+  /** How each of them does. One whose last answer failed is asked something that it has answered before. */
+  states(): Promise<Record<string, ModelState>>
 }
 
 declare module 'fastify' {
@@ -36,22 +39,57 @@ export const models = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
     const { models: names, hideScores, showScores, modelPublicKey: publicKey } = config
     const source = await modelSource(config)
-    const set = await loadModelSet({ source, names, hideScores, showScores, publicKey })
-    const { keys, ranges } = set.manifest
-    const cards = set.manifest.models
-      .filter(({ name }) => set.models.has(name))
-      .map((entry) => describe(entry, set))
+    const options = { source, names, hideScores, showScores, publicKey }
+    let current = described(await loadModelSet(options))
     app.decorate('models', {
-      keys,
-      ranges,
-      cards,
-      get: (name) => set.models.get(name) ?? notFound(name),
-      card: (name) => cards.find((card) => card.name === name) ?? notFound(name),
+      get keys() {
+        return current.set.manifest.keys
+      },
+      get ranges() {
+        return current.set.manifest.ranges
+      },
+      get cards() {
+        return current.cards
+      },
+      get: (name) => current.set.models.get(name) ?? notFound(name),
+      card: (name) => current.cards.find((card) => card.name === name) ?? notFound(name),
+      async states() {
+        const states = [...current.set.models].map(async ([name, model]) => [name, await stateOf(model)])
+        return Object.fromEntries(await Promise.all(states))
+      },
     })
-    app.addHook('onClose', set.release)
+    app.onReload(async () => {
+      const { set: old } = current
+      const set = await loadOtherModelSet(old, options)
+      if (set === undefined) return undefined
+      const next = described(set)
+      return {
+        commit() {
+          current = next
+          const versions = Object.fromEntries(next.cards.map(({ name, version }) => [name, version]))
+          app.log.info({ versions }, 'other models are served')
+        },
+        release: old.release,
+        discard: set.release,
+      }
+    })
+    app.addHook('onClose', () => current.set.release())
   },
-  { name: 'models' },
+  { name: 'models', dependencies: ['reloading'] },
 )
+
+async function stateOf(model: Classifier | Recogniser): Promise<ModelState> {
+  if (!model.isFailing()) return 'ready'
+  return model.check().then(
+    () => 'failing',
+    () => 'failed',
+  )
+}
+
+function described(set: ModelSet) {
+  const served = set.manifest.models.filter(({ name }) => set.models.has(name))
+  return { set, cards: served.map((entry) => describe(entry, set)) }
+}
 
 function describe(entry: ManifestEntry, { manifest, hidesScores }: ModelSet): ModelCard {
   const { keys, classes, ranges, files } = manifest

@@ -18,19 +18,24 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
           security: [],
           response: {
             200: reference(Health, 'It can.'),
-            503: reference(Health, 'It is closing.'),
+            503: reference(Health, 'It is closing, or a model fails.'),
           },
         },
       },
       async (_request, reply) => {
-        const closing = app.isDraining()
-        if (closing) reply.header('retry-after', '1')
-        return reply.code(closing ? 503 : 200).send({
-          status: closing ? 'draining' : 'ok',
+        const models = await app.models.states()
+        const status = app.isDraining()
+          ? 'draining'
+          : Object.values(models).includes('failed')
+            ? 'failed'
+            : 'ok'
+        if (status !== 'ok') reply.code(503).header('retry-after', '1')
+        return {
+          status,
           version,
           uptime: process.uptime(),
-          models: Object.fromEntries(app.models.cards.map(({ name }) => [name, 'ready'])),
-        })
+          models,
+        }
       },
     )
   }

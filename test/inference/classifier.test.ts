@@ -5,6 +5,7 @@ import { Classifier } from '../../src/inference/classifier.js'
 import { readManifest, type SummaryEntry } from '../../src/inference/manifest.js'
 import { modelFolder } from '../../src/inference/model-source.js'
 import { type Golden, MODELS, readGolden, TYPISTS } from '../fixtures/models.js'
+import { elementwise } from '../fixtures/onnx.js'
 
 const manifest = await readManifest(modelFolder(MODELS))
 const golden = readGolden()
@@ -78,4 +79,50 @@ t.test('it has no operating point to be asked for', async (t) => {
     message: 'The model "rf" has no operating point at this fpir. It has none: it always names somebody.',
     errors: [{ pointer: '/querystring/fpir' }],
   })
+})
+
+t.test('garbage fails the request that it answers, and shows until the next good answer', async (t) => {
+  const classes = [10, 20, 30, 40, 50, 60, 70, 80]
+  const row = (...numbers: number[]) => Float32Array.from(classes, (_, i) => numbers[i] ?? 1)
+  const entry = {
+    ...entryOf('rf'),
+    input: { name: 'input', type: 'float32', shape: [-1, 8] },
+    outputs: [
+      { name: 'label', type: 'int64', shape: [-1] },
+      { name: 'scores', type: 'float32', shape: [-1, 8] },
+    ],
+    check: { row: Array.from(row(4)), user: 10, score: 2 },
+  }
+  // The last class that it names is none of the manifest's; of negative numbers there is no root.
+  const bytes = elementwise('Sqrt', classes.with(7, 999))
+  const classifier = await Classifier.open(entry, bytes, { classes, width: 8, hideScores: false })
+  t.teardown(() => classifier.release())
+  const stray = Float32Array.from(classes, (_, i) => i)
+  const numberless = row(4, -1)
+
+  for (const [bad, query, reason] of [
+    [stray, {}, 'its label is none of its classes'],
+    [stray, { top: 1 }, 'its label is none of its classes'],
+    [numberless, { top: 1 }, 'its scores are not all numbers'],
+  ] as const) {
+    const [good, fails] = await Promise.allSettled([
+      classifier.classify(row(1, 9), query),
+      classifier.classify(bad, query),
+    ])
+    t.match(good, { status: 'fulfilled', value: { user: 20 } })
+    t.match(fails, { status: 'rejected', reason: { message: `rf: ${reason}` } })
+    t.equal(classifier.isFailing(), true)
+    await classifier.check()
+    t.equal(classifier.isFailing(), true, 'what is asked to test it is no request')
+    t.match(await classifier.classify(row(1, 1, 9)), { user: 30 })
+    t.equal(classifier.isFailing(), false)
+  }
+})
+
+t.test('it is freed only when all that it was asked is answered', async (t) => {
+  const classifier = await Classifier.open(entryOf('rf'), bytesOf('rf'), options)
+  const row = Float32Array.from(golden.rows[0] as number[])
+  const answers = Array.from({ length: 100 }, (_, i) => classifier.classify(row, { top: i % 2 }))
+  await classifier.release()
+  for (const { user } of await Promise.all(answers)) t.equal(user, golden.models.rf?.labels[0])
 })

@@ -1,11 +1,12 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { InferenceSession } from 'onnxruntime-node'
 import t from 'tap'
-import { loadModelSet } from '../../src/inference/model-set.js'
+import { loadModelSet, loadOtherModelSet } from '../../src/inference/model-set.js'
 import { modelFolder } from '../../src/inference/model-source.js'
 import type { Recogniser } from '../../src/inference/recogniser.js'
-import { copyModels, editManifest, MODELS } from '../fixtures/models.js'
-import { CLASSES, tinyModels } from '../fixtures/tiny.js'
+import { copyModels, editManifest, MODELS, replaceModel } from '../fixtures/models.js'
+import { bytesOf, CLASSES, tinyModels } from '../fixtures/tiny.js'
 
 const all = { source: modelFolder(MODELS), names: [], hideScores: [], showScores: [], publicKey: '' }
 
@@ -70,4 +71,57 @@ t.test('a name that the manifest does not have is refused, with the ones it has'
     const unknown = { code: 'KSR_CONFIG', message: new RegExp(`${setting} names "forest"`) }
     await t.rejects(loadModelSet({ ...all, ...names }), unknown)
   }
+})
+
+t.test('of a set that is refused nothing stays open, whatever is wrong with it', async (t) => {
+  let open = 0
+  const { create } = InferenceSession
+  t.teardown(() => Object.assign(InferenceSession, { create }))
+  Object.assign(InferenceSession, {
+    async create(...args: Parameters<typeof create>) {
+      const session = await create(...args)
+      const { release } = session
+      open++
+      session.release = () => {
+        open--
+        return release.call(session)
+      }
+      return session
+    },
+  })
+  const whole = await loadModelSet({ ...all, source: modelFolder(tinyModels(t)) })
+  t.equal(open, 3)
+  await whole.release()
+  t.equal(open, 0)
+  for (const [spoil, reason] of [
+    [(dir) => rmSync(join(dir, 'minus.onnx')), /minus\.onnx: it can not be read/],
+    [(dir) => replaceModel(dir, 'minus.onnx', bytesOf('root')), /minus\.onnx: it does not answer/],
+    [(dir) => replaceModel(dir, 'minus.onnx', Uint8Array.of(1)), /minus\.onnx: it is not an ONNX model/],
+    [
+      (dir) =>
+        editManifest(dir, ({ models }) => Object.assign(models[1]?.outputs?.[1] ?? {}, { shape: [-1, 9] })),
+      /minus\.onnx: its output is/,
+    ],
+    [
+      (dir) => editManifest(dir, ({ models }) => Object.assign(models[3]?.check ?? {}, { score: 7 })),
+      /both: it does not answer/,
+    ],
+  ] as [(dir: string) => unknown, RegExp][]) {
+    const dir = tinyModels(t)
+    spoil(dir)
+    await t.rejects(loadModelSet({ ...all, source: modelFolder(dir) }), { message: reason })
+    t.equal(open, 0, String(reason))
+  }
+})
+
+t.test('a set is loaded beside another only where its manifest is another', async (t) => {
+  const dir = tinyModels(t)
+  const options = { ...all, source: modelFolder(dir) }
+  const set = await loadModelSet(options)
+  t.teardown(set.release)
+  t.equal(await loadOtherModelSet(set, options), undefined)
+  editManifest(dir, (manifest) => Object.assign(manifest.models[0] ?? {}, { title: 'another' }))
+  const other = await loadOtherModelSet(set, options)
+  t.teardown(async () => other?.release())
+  t.equal(other?.manifest.models[0]?.title, 'another')
 })

@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { BATCH_CHANNEL } from '../../src/inference/batch.js'
 import { likeliest } from '../../src/inference/decision.js'
@@ -6,6 +7,7 @@ import type { ComposedEntry, TimingsEntry } from '../../src/inference/manifest.j
 import { loadModelSet } from '../../src/inference/model-set.js'
 import { modelFolder } from '../../src/inference/model-source.js'
 import { Recogniser } from '../../src/inference/recogniser.js'
+import { narrowing } from '../fixtures/faulty.js'
 import { MODELS, readGolden, TYPISTS } from '../fixtures/models.js'
 import { bytesOf, CLASSES, ENTRIES } from '../fixtures/tiny.js'
 
@@ -180,8 +182,50 @@ t.test('evidence that is no number fails, rather than to decide something', asyn
   t.teardown(() => root.release())
   t.match(await root.identify([row(4)]), { user: 30 })
   const negative = row(4).with(7, -1)
-  await t.rejects(root.identify([negative]), /root: evidence that is no number/)
-  await t.rejects(root.verify(30, [row(4), negative]), /root: evidence that is no number/)
+  await t.rejects(root.identify([negative]), /root: its scores are not all numbers/)
+  await t.rejects(root.verify(30, [row(4), negative]), /root: its scores are not all numbers/)
+  t.equal(root.isFailing(), true)
+  const together = await Promise.allSettled([root.identify([row(4)]), root.identify([negative])])
+  t.same(
+    together.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+    'it alone',
+  )
+  await root.check()
+  t.equal(root.isFailing(), true, 'what is asked to test it is no request')
+  await root.identify([row(4)])
+  t.equal(root.isFailing(), false)
+})
+
+t.test('a composed model fails with its members, and where its sum is no number', async (t) => {
+  const large = {
+    ...ENTRIES.both,
+    check: { ...ENTRIES.plain.check, score: 4e307 },
+    members: [{ model: 'plain', weight: 1e307 }],
+  } as ComposedEntry
+  const sum = await Recogniser.compose(large, members, options)
+  t.match(await sum.identify([row(4)]), { user: 30 })
+  await t.rejects(sum.identify([row(400)]), { message: 'both: its evidence is not all numbers' })
+  t.same([sum.isFailing(), plain.isFailing(), both.isFailing()], [true, false, false])
+  await sum.identify([row(4)])
+  t.equal(sum.isFailing(), false)
+  await t.rejects(both.identify([row(Number.NaN)]), { message: /^(plain|minus): its scores/ })
+  await turn()
+  t.same([sum.isFailing(), plain.isFailing(), minus.isFailing(), both.isFailing()], [true, true, true, true])
+  await both.identify([row(4)])
+  t.same(
+    [sum.isFailing(), plain.isFailing(), minus.isFailing(), both.isFailing()],
+    [false, false, false, false],
+  )
+})
+
+t.test('evidence for fewer users than there are fails', async (t) => {
+  const entry = { ...ENTRIES.plain, check: { row: Array(10).fill(10), user: 10, score: 10 } } as TimingsEntry
+  const narrow = await Recogniser.open(entry, narrowing, options)
+  t.teardown(() => narrow.release())
+  await t.rejects(narrow.identify([Float32Array.of(9, ...Array(9).fill(1))]), {
+    message: 'plain: it has 9 scores for 10 classes',
+  })
 })
 
 t.test('a model that does not answer its check row as in training is not made', async (t) => {
