@@ -110,15 +110,15 @@ function routes({ version, basePath, maxCandidates }: Config) {
   }
 }
 
-/** Whole numbers, and decimals that are none: neither signs, exponents, leading zeros nor `2.0`. */
-const PLAIN_NUMBER = /^(0|[1-9]\d{0,14})(\.\d{0,9}[1-9]\d{0,9})?$/
+/** What JSON calls a number. No part of it can be read in two ways: a long value takes no longer than its length. */
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
-/** Query values are numbers where they are written as one, in the one plain way; everything else is text. */
+/** Query values are numbers where JSON would take them for one, as in bodies; everything else is text. */
 function parseQuery(query: string): Record<string, unknown> {
   const values: Record<string, unknown> = parse(query)
   for (const name in values) {
     const value = values[name]
-    if (typeof value === 'string' && PLAIN_NUMBER.test(value)) values[name] = Number(value)
+    if (typeof value === 'string' && JSON_NUMBER.test(value)) values[name] = Number(value)
   }
   return values
 }

@@ -80,11 +80,23 @@ t.test('an operating point that is not published is 422 with those that are', as
   })
 })
 
+t.test('a rate may be written in any way that JSON has, as programs write small ones', async (t) => {
+  const plain = (await post('/verify/best?fmr=0.001', { user: 84, ...ONE })).body
+  for (const query of ['fmr=1e-3', 'fmr=1e-03', 'fmr=0.10E-2', 'fmr=0.00100000000000000000000']) {
+    t.equal((await post(`/verify/best?${query}`, { user: 84, ...ONE })).body, plain, query)
+  }
+  for (const query of ['fmr=5e-324', 'fmr=2.2250738585072014e-308', 'fmr=0.9999999999999999']) {
+    t.equal((await post(`/verify/best?${query}`, { user: 84, ...ONE })).statusCode, 422, query)
+  }
+})
+
 t.test('what is no rate, or no query of this route, is 400', async (t) => {
   for (const [query, pointer] of [
     ['fmr=0', '/querystring/fmr'],
     ['fmr=1', '/querystring/fmr'],
-    ['fmr=1e-2', '/querystring/fmr'],
+    ['fmr=.01', '/querystring/fmr'],
+    ['fmr=-1e-2', '/querystring/fmr'],
+    ['fmr=NaN', '/querystring/fmr'],
     ['fmr=', '/querystring/fmr'],
     ['top=1', '/querystring/top'],
     ['fpir=0.05', '/querystring/fpir'],
