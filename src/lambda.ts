@@ -40,8 +40,18 @@ export function handler(event: unknown, context: Context): Promise<unknown> {
       return answerGateway({ ...event, ...NO_QUERY, path: eventUrl(event, config) }, context)
     }
     if (PREDICTION_FIELDS.some((name) => Object.hasOwn(Object(event), name))) {
-      return (await app.inject({ method: 'POST', url: '/predict', payload: event as object })).json()
+      const headers = { 'content-type': 'application/json' }
+      return (await app.inject({ method: 'POST', url: '/predict', headers, payload: written(event) })).json()
     }
     throw coded('KSR_UNKNOWN_EVENT')
   })
+}
+
+/** @throws KSR_UNKNOWN_EVENT where it is nested deeper than can be written, as no prediction body is */
+function written(event: unknown): string {
+  try {
+    return JSON.stringify(event)
+  } catch {
+    throw coded('KSR_UNKNOWN_EVENT')
+  }
 }

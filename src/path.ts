@@ -28,10 +28,15 @@ function eventQuery(event: GatewayEvent): string {
   if ('rawPath' in event) return event.rawQueryString ?? ''
   const values = event.multiValueQueryStringParameters ?? event.queryStringParameters ?? {}
   // Load balancers hand on what they got, API Gateway decodes it.
-  const encode = 'elb' in event.requestContext ? String : encodeURIComponent
+  const encode = 'elb' in event.requestContext ? String : encodeText
   return Object.entries(values)
     .flatMap(([name, value]) => [value].flat().map((one) => `${encode(name)}=${encode(String(one))}`))
     .join('&')
+}
+
+/** Half a pair of UTF-16 has no form in a URL: it becomes the replacement character, as where anybody else decodes it. */
+function encodeText(text: string): string {
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'))
 }
 
 /** A path or URL without the leading segments `prefix`, or as it is where it doesn't start with them. */

@@ -102,9 +102,21 @@ t.test('queries arrive as over HTTP, also those that are refused', async (t) => 
   }
 })
 
-t.test('a query that can not be decoded does not fail the invocation', async (t) => {
+t.test('a query that can not be decoded, or encoded, does not fail the invocation', async (t) => {
   const queryStringParameters = { top: '100%' }
   t.match(await invoke({ ...sent('alb'), queryStringParameters }), { statusCode: 400 })
+  const half = { 'to\ud83d': 'p\ude42' }
+  t.match(await invoke({ ...sent('rest-v1-proxy'), queryStringParameters: half }), { statusCode: 400 })
+})
+
+t.test('what a gateway sends as null is as if it were left out', async (t) => {
+  const none = { headers: null, multiValueHeaders: null, cookies: null, isBase64Encoded: null, body: null }
+  for (const [name, event] of EVENTS) {
+    const get = withMethod(event, 'GET')
+    const requestContext = { ...get.requestContext, identity: null, requestId: null }
+    const answer = await invoke({ ...get, ...none, requestContext })
+    t.match(answer, { statusCode: isConsoleTrigger(name) ? 200 : 405 }, name)
+  }
 })
 
 t.test('who opens the endpoint in a browser is told what it is', async (t) => {
@@ -179,6 +191,15 @@ t.test('any other event fails the invocation, and says what the function answers
     { ...sent('rest-v1-proxy'), httpMethod: 'FOO BAR' },
     { ...sent('rest-v1-proxy'), requestContext: null },
     { ...sent('rest-v1-proxy'), headers: 'none' },
+    { ...sent('rest-v1-proxy'), headers: { accept: { toString: 1, valueOf: 1 } } },
+    { ...sent('rest-v1-proxy'), multiValueHeaders: { accept: [{ toString: 1, valueOf: 1 }] } },
+    { ...sent('rest-v1-proxy'), queryStringParameters: { top: { toString: 1, valueOf: 1 } } },
+    { ...sent('rest-v1-proxy'), requestContext: { stage: 'prod', identity: { sourceIp: [] } } },
+    { ...sent('rest-v1-proxy'), requestContext: { stage: 'prod', requestId: { toString: 1, valueOf: 1 } } },
+    { ...HTTP, requestContext: { http: { method: 'POST', sourceIp: [] } } },
+    { ...HTTP, httpMethod: 5 },
+    { ...HTTP, cookies: 'a=b' },
+    { ...HTTP, isBase64Encoded: 'no' },
   ]) {
     await t.rejects(invoke(event), { name: 'KSR_UNKNOWN_EVENT' }, JSON.stringify(event))
   }

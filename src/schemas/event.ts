@@ -4,15 +4,22 @@ import { type Static, Type } from '@sinclair/typebox'
 const Text = Type.Union([Type.String(), Type.Null()])
 const Path = Type.String({ pattern: '^/' })
 const Method = Type.String({ pattern: `^(${METHODS.join('|')})$` })
-const Query = Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()])
+// What a gateway leaves out it may also send as null.
+const Values = Type.Union([Type.Record(Type.String(), Text), Type.Null()])
+const Lists = Type.Union([Type.Record(Type.String(), Type.Array(Text)), Type.Null()])
 const content = {
   body: Type.Optional(Text),
-  headers: Type.Optional(Query),
-  multiValueHeaders: Type.Optional(
-    Type.Union([Type.Record(Type.String(), Type.Array(Type.Unknown())), Type.Null()]),
-  ),
+  isBase64Encoded: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
+  headers: Type.Optional(Values),
+  multiValueHeaders: Type.Optional(Lists),
+  cookies: Type.Optional(Type.Union([Type.Array(Text), Type.Null()])),
 }
-const stage = Type.Optional(Text)
+const Client = Type.Object({ sourceIp: Type.Optional(Text) })
+const context = {
+  stage: Type.Optional(Text),
+  requestId: Type.Optional(Text),
+  identity: Type.Optional(Type.Union([Client, Type.Null()])),
+}
 
 /** An event of an HTTP API with payload version 2.0, or of a function URL. */
 const HttpEvent = Type.Object({
@@ -22,7 +29,12 @@ const HttpEvent = Type.Object({
   rawQueryString: Type.Optional(Text),
   /** The route that the gateway matched: `ANY /name`, `$default`. */
   routeKey: Type.Optional(Text),
-  requestContext: Type.Object({ stage, http: Type.Object({ method: Method }) }),
+  // The wrapper takes it where it is there.
+  httpMethod: Type.Optional(Type.Null()),
+  requestContext: Type.Object({
+    ...context,
+    http: Type.Intersect([Client, Type.Object({ method: Method })]),
+  }),
 })
 
 /** An event of an HTTP API with payload version 1.0, of a REST API (no version), or of a load balancer (`elb`). */
@@ -31,11 +43,15 @@ const RestEvent = Type.Object({
   version: Type.Optional(Type.Literal('1.0')),
   path: Path,
   httpMethod: Method,
-  queryStringParameters: Type.Optional(Query),
-  multiValueQueryStringParameters: Type.Optional(Query),
+  queryStringParameters: Type.Optional(Values),
+  multiValueQueryStringParameters: Type.Optional(Lists),
   /** The route that the gateway matched: `/name`, `/{proxy+}`. */
   resource: Type.Optional(Text),
-  requestContext: Type.Object({ stage, elb: Type.Optional(Type.Unknown()) }),
+  requestContext: Type.Object({
+    ...context,
+    http: Type.Optional(Type.Union([Client, Type.Null()])),
+    elb: Type.Optional(Type.Unknown()),
+  }),
 })
 
 /** What is read of the events of gateways. */
