@@ -82,11 +82,11 @@ export function buildApp(
   app.register(securityHeaders)
   // Before access: a browser asks whether it may ask without a key.
   app.register(cors, { config })
+  app.register(draining, { drain })
+  app.register(reloading)
   // Before problems: who may not ask is not told what there is.
   app.register(access, { config })
   app.register(problems)
-  app.register(draining, { drain })
-  app.register(reloading)
   app.register(modelSet, { config })
   const api = routes(config)
   app.register(documentation, { config, api })

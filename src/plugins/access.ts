@@ -35,8 +35,9 @@ export const access = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
     app.decorateRequest('caller', '')
     app.decorate('claims', new Claims({ most: config.verifyFailures }))
-    const keys = await ApiKeys.load(config)
-    const tokens = await Tokens.load(config.jwt)
+    const load = async () => ({ keys: await ApiKeys.load(config), tokens: await Tokens.load(config.jwt) })
+    let current = await load()
+    const { keys, tokens } = current
     const guarded = keys !== undefined || tokens !== undefined
     if (!guarded) warnWhereOpen(app)
     if (!guarded && config.rateLimit === 0) return
@@ -50,7 +51,18 @@ export const access = fp(
     const named = wanted.filter(Boolean).join(' or ')
     const challenge = [keys && 'ApiKey', tokens && 'Bearer'].filter(Boolean).join(', ')
 
+    // Whether keys or tokens are asked for is a setting; which, a file may say anew.
+    app.onReload(async () => {
+      const next = await load()
+      return {
+        commit() {
+          current = next
+        },
+      }
+    })
+
     async function callerOf({ headers }: FastifyRequest): Promise<string | undefined> {
+      const { keys, tokens } = current
       const key = headers['x-api-key']
       const name = typeof key === 'string' ? keys?.nameOf(key) : undefined
       if (name !== undefined) return `key ${name}`
@@ -72,7 +84,7 @@ export const access = fp(
       throw coded('KSR_UNAUTHORIZED', [named])
     })
   },
-  { name: 'access' },
+  { name: 'access', dependencies: ['reloading'] },
 )
 
 type Counted = Extract<

@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { build, postTo, SUMMARY } from '../fixtures/build.js'
 import { Issuer } from '../fixtures/issuer.js'
@@ -161,6 +164,36 @@ t.test('keys that can not be read stop the start', async (t) => {
     const app = build(t, settings)
     await t.rejects(async () => await app.ready(), { code: 'KSR_CONFIG' })
   }
+})
+
+t.test('keys and key sets in files are exchanged by a reload, both or none', async (t) => {
+  const issuer = await Issuer.start(t)
+  const dir = t.testdir({ keys: `app:${hash('old')}`, 'jwks.json': issuer.keySet() })
+  const app = build(t, {
+    API_KEYS_FILE: join(dir, 'keys'),
+    ...issuer.settings(),
+    JWT_JWKS_URL: pathToFileURL(join(dir, 'jwks.json')).href,
+  })
+  await app.ready()
+  const status = async (headers: Record<string, string>) =>
+    (await app.inject({ url: '/models', headers })).statusCode
+  const statuses = async () => [
+    await status({ 'x-api-key': 'old' }),
+    await status({ 'x-api-key': 'new' }),
+    await status({ authorization: `Bearer ${await issuer.token()}` }),
+  ]
+  t.same(await statuses(), [200, 401, 200])
+  await issuer.rotate('second')
+  writeFileSync(join(dir, 'keys'), `app:${hash('new')}`)
+  writeFileSync(join(dir, 'jwks.json'), '{')
+  await app.reload()
+  t.same(await statuses(), [200, 401, 401], 'a file that is not right leaves all as it was')
+  writeFileSync(join(dir, 'jwks.json'), issuer.keySet())
+  await app.reload()
+  t.same(await statuses(), [401, 200, 200])
+  writeFileSync(join(dir, 'keys'), '')
+  await app.reload()
+  t.same(await statuses(), [401, 200, 200], 'an emptied file opens nothing')
 })
 
 t.test('a service that is open to the network says so when it starts', async (t) => {
