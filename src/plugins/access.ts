@@ -35,9 +35,8 @@ export const access = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
     app.decorateRequest('caller', '')
     app.decorate('claims', new Claims({ most: config.verifyFailures }))
-    const load = async () => ({ keys: await ApiKeys.load(config), tokens: await Tokens.load(config.jwt) })
-    let current = await load()
-    const { keys, tokens } = current
+    const keys = await ApiKeys.load(config)
+    const tokens = await Tokens.load(config.jwt)
     const guarded = keys !== undefined || tokens !== undefined
     if (!guarded) warnWhereOpen(app)
     if (!guarded && config.rateLimit === 0) return
@@ -51,15 +50,22 @@ export const access = fp(
     const named = wanted.filter(Boolean).join(' or ')
     const challenge = [keys && 'ApiKey', tokens && 'Bearer'].filter(Boolean).join(', ')
 
-    // Whether keys or tokens are asked for is a setting; which, a file may say anew.
-    app.onReload(async () => {
-      const next = await load()
-      return {
-        commit() {
-          current = next
-        },
-      }
-    })
+    let current = { keys, tokens }
+    const keySetInFile = config.jwt.jwksUrl.startsWith('file:')
+    if (config.apiKeysFile !== '' || keySetInFile) {
+      // Whether any are asked for is a setting. Keys that an issuer published stay: it may be away just now.
+      app.onReload(async () => {
+        const next = {
+          keys: await ApiKeys.load(config),
+          tokens: keySetInFile ? await Tokens.load(config.jwt) : tokens,
+        }
+        return {
+          commit() {
+            current = next
+          },
+        }
+      })
+    }
 
     async function callerOf({ headers }: FastifyRequest): Promise<string | undefined> {
       const { keys, tokens } = current

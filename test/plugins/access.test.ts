@@ -196,6 +196,18 @@ t.test('keys and key sets in files are exchanged by a reload, both or none', asy
   t.same(await statuses(), [401, 200, 200], 'an emptied file opens nothing')
 })
 
+t.test('keys that an issuer published are kept over a reload, when the issuer may be away', async (t) => {
+  const issuer = await Issuer.start(t)
+  const dir = t.testdir({ keys: `app:${hash('old')}` })
+  const app = build(t, { API_KEYS_FILE: join(dir, 'keys'), ...issuer.settings() })
+  const ask = async () =>
+    app.inject({ url: '/models', headers: { authorization: `Bearer ${await issuer.token()}` } })
+  t.equal((await ask()).statusCode, 200)
+  issuer.status = 500
+  await app.reload()
+  t.equal((await ask()).statusCode, 200)
+})
+
 t.test('a service that is open to the network says so when it starts', async (t) => {
   for (const [host, settings, warns] of [
     ['127.0.0.1', {}, false],
