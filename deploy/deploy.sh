@@ -18,7 +18,7 @@
 #   PLATFORM                       linux/arm64 or linux/amd64; the Docker engine's own by default
 #   IMAGE                          an image that is in the repository already, by tag or digest: nothing is built
 #   BUILD_NETWORK                  the network of the build; host where only the machine itself reaches the registries
-#   SAMPLE, TOKEN                  a body for smoke, and a token where the API asks for one
+#   SAMPLE, TOKEN, API_KEY         a body for smoke, and a token or key where the API asks for one
 set -euo pipefail
 case ${SAMPLE:-/} in /*) ;; *) SAMPLE=$PWD/$SAMPLE ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -357,7 +357,7 @@ post() {
   local try got
   for try in 1 2 3 4 5 6 7 8; do
     got=$(curl --silent --show-error --max-time 40 --write-out '\n%{http_code}' "$1" \
-      --header 'content-type: application/json' ${bearer[@]+"${bearer[@]}"} ${2:+--data "$2"}) || true
+      --header 'content-type: application/json' ${credentials[@]+"${credentials[@]}"} ${2:+--data "$2"}) || true
     code=${got##*$'\n'}
     answer=${got%$'\n'*}
     case $code in 000 | 403 | 404 | 5??) [ "$try" = 8 ] || sleep $((try < 4 ? 1 : 5)) ;; *) return ;; esac
@@ -365,20 +365,23 @@ post() {
 }
 
 smoke() {
-  local endpoint base issuer names name body
+  local endpoint base missing names name body
   need_stack
   endpoint=$(output Endpoint)
   base=${endpoint%/*}
-  bearer=()
-  if [ -n "${TOKEN:-}" ]; then bearer=(--header "authorization: Bearer $TOKEN"); fi
+  credentials=()
+  if [ -n "${TOKEN:-}" ]; then credentials+=(--header "authorization: Bearer $TOKEN"); fi
+  if [ -n "${API_KEY:-}" ]; then credentials+=(--header "x-api-key: $API_KEY"); fi
   say "Asking $endpoint"
   post "$base/health"
   if [ "$code" != 200 ]; then
     die "$base/health answers $code: $answer ($advice)"
   fi
-  issuer=$(parameter JwtIssuer)
-  if [ -n "$issuer" ] && [ -z "${TOKEN:-}" ]; then
-    echo 'It is well. What it recognises was not asked: the API wants a token, and TOKEN is not set.'
+  missing=
+  if [ -z "${API_KEY:-}" ] && [ -n "$(parameter ApiKeys)" ]; then missing='a key, and API_KEY'; fi
+  if [ -z "${TOKEN:-}" ] && [ -n "$(parameter JwtIssuer)" ]; then missing='a token, and TOKEN'; fi
+  if [ -n "$missing" ]; then
+    echo "It is well. What it recognises was not asked: the API wants $missing is not set."
     return
   fi
   if [ -n "${SAMPLE:-}" ]; then
@@ -398,8 +401,8 @@ smoke() {
   if [ "$code" != 200 ] || [[ $answer != *'"prediction":'* ]]; then
     die "$endpoint answers $code: $answer (with models of your own, name a body in SAMPLE; $advice)"
   fi
-  printf "curl -s %s -H 'content-type: application/json'%s -d '%s'\n%s\n" \
-    "$endpoint" "${TOKEN:+ -H \"authorization: Bearer \$TOKEN\"}" "$body" "$answer"
+  printf "curl -s %s -H 'content-type: application/json'%s%s -d '%s'\n%s\n" "$endpoint" \
+    "${TOKEN:+ -H \"authorization: Bearer \$TOKEN\"}" "${API_KEY:+ -H \"x-api-key: \$API_KEY\"}" "$body" "$answer"
 }
 
 # confirm NAME WHAT: goes on only where the name is typed

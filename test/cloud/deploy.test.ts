@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -390,8 +391,21 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     t.match(await deploy(['smoke'], { TOKEN: 'forged' }), { code: 1, output: /models answers 401/ })
   })
 
-  t.test('with all else that is optional it answers as well, and without tokens again', async (t) => {
-    const all = ['JwtIssuer=', 'JwtAudience=', 'Tracing=Active', 'ReservedConcurrency=5']
+  t.test('with keys, whoever has one is answered', async (t) => {
+    const hash = createHash('sha256').update('a-key').digest('hex')
+    const keys = ['JwtIssuer=', 'JwtAudience=', `ApiKeys=app:${hash}`, 'PublicRoutes=docs']
+    t.match(await deploy(['up', ...keys], { IMAGE: 'next' }), {
+      code: 0,
+      output: /the API wants a key, and API_KEY is not set/,
+    })
+    for (const path of ['/models', '/', `/${FUNCTION}`]) t.equal((await ask(base + path)).status, 401, path)
+    for (const path of ['/health', '/docs/json']) t.equal((await ask(base + path)).status, 200, path)
+    const smoke = await deploy(['smoke'], { API_KEY: 'a-key' })
+    t.match(smoke, { code: 0, output: /-H "x-api-key: \$API_KEY" -d .*\n.*"prediction":84/ })
+  })
+
+  t.test('with all else that is optional it answers as well, and without keys again', async (t) => {
+    const all = ['ApiKeys=', 'Tracing=Active', 'ReservedConcurrency=5']
     const topic = `AlarmTopicArn=arn:aws:sns:${REGION}:${ACCOUNT}:alarms`
     t.match(await deploy(['up', ...all, topic], { IMAGE: 'next' }), { code: 0, output: /"prediction":84/ })
     t.equal((await ask(`${base}/models`)).status, 200)

@@ -50,13 +50,14 @@ t.test('there is an alarm for a total outage, when nothing is counted', async (t
   t.match(alarm, 'TreatMissingData: breaching')
 })
 
-t.test('the settings are those of the function', async (t) => {
+t.test('the settings are those of the function, and what its gateway does', async (t) => {
   const environment = [...template.matchAll(/Name: ([A-Z_]+), Value: !Ref (\w+)/g)]
   // That of the path is the stage's where it is not given.
   const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): .*?!Ref (\w+)/gm)]
   const pairs = (found: RegExpExecArray[]) => found.map(([, name, parameter]) => `${name}=${parameter}`)
-  t.equal(environment.length, 8)
-  t.same(pairs(environment), pairs(ofFunction))
+  t.equal(environment.length, 15)
+  const ofGateway = ['JWT_JWKS_URL=JwtJwksUrl', 'JWT_ISSUER=JwtIssuer', 'JWT_AUDIENCE=JwtAudience']
+  t.same(pairs(environment), [...pairs(ofFunction), ...ofGateway, 'RATE_LIMIT=RateLimit'])
 })
 
 t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, async (t) => {

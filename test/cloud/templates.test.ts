@@ -28,6 +28,7 @@ const COMBINATIONS: Parameters[] = [
   { AlarmTopicArn: ARN.topic },
   { ModelUri: 's3://models', ModelPublicKey: `${'A'.repeat(59)}=` },
   { ModelUri: 's3://models/keystrokes/v2', Models: 'best,rf', LogLevel: 'warn', MaxCandidates: '0' },
+  { ApiKeys: `app:${'0'.repeat(64)},web:${'f'.repeat(64)}`, PublicRoutes: 'docs,models' },
   {
     ...JWT,
     ...DOMAIN,
