@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+// What runs here is no part of the coverage of src.
+const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
+
+const advisory = (severity: string) => ({
+  ...{ id: 1, url: 'https://example.org/1', title: 'It lets everybody in', severity },
+  ...{ vulnerable_versions: '*', cwe: [], cvss: { score: 0 } },
+})
+const CANARY = { handlebars: [advisory('critical')] }
+
+/** What `npm run audit` writes and ends with, where a registry answers like that. */
+async function auditWith(t: Tap, answer: object | ((response: ServerResponse) => unknown)) {
+  const server = createServer((request: IncomingMessage, response) => {
+    request.resume()
+    if (request.method === 'POST' && typeof answer === 'function') return answer(response)
+    if (request.method === 'POST') return response.end(JSON.stringify(answer))
+    // npm looks which versions there are.
+    return response.writeHead(404).end('{}')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = server.address() as AddressInfo
+  return audit(t, `http://127.0.0.1:${port}/`)
+}
+
+function audit(t: Tap, registry: string) {
+  const settings = {
+    npm_config_registry: registry,
+    npm_config_cache: t.testdir(),
+    npm_config_fetch_retries: '0',
+  }
+  const options = { cwd: ROOT, env: { ...env, ...settings } }
+  return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+    execFile('npm', ['run', '--silent', 'audit'], options, (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, stdout, stderr }),
+    )
+  })
+}
+
+interface Tap {
+  teardown(close: () => unknown): void
+  testdir(): string
+}
+
+t.test('where nothing is known against the packages, the audit passes', async (t) => {
+  t.match(await auditWith(t, CANARY), {
+    code: 0,
+    stdout: /^what the service runs with: 0 vulnerable, .*\nall packages: 0 vulnerable, /,
+    stderr: '',
+  })
+})
+
+t.test('what the service runs with may have nothing that is high or critical', async (t) => {
+  for (const severity of ['high', 'critical']) {
+    const { code, stdout } = await auditWith(t, { ...CANARY, fastify: [advisory(severity)] })
+    t.equal(code, 1, severity)
+    t.match(stdout, /runs with: \d+ vulnerable, [1-9]\d* of them high or critical\n/)
+    t.match(stdout, `  ${severity}: fastify: It lets everybody in https://example.org/1`)
+  }
+  t.match(await auditWith(t, { ...CANARY, fastify: [advisory('moderate')] }), {
+    code: 0,
+    stdout: /moderate: fastify/,
+  })
+})
+
+t.test('what it is made and tested with may have nothing that is critical', async (t) => {
+  const dev = (severity: string) => auditWith(t, { ...CANARY, 'fast-check': [advisory(severity)] })
+  t.match(await dev('critical'), { code: 1, stdout: /critical: fast-check/ })
+  t.match(await dev('high'), {
+    code: 0,
+    stdout: /runs with: 0 vulnerable.*\nall packages: 1 vulnerable, 0 of/,
+  })
+})
+
+t.test('a registry that does not say is not taken for one that knows of nothing', async (t) => {
+  const refuse = (status: number) => (response: ServerResponse) => response.writeHead(status).end('{}')
+  const silent = { code: 2, stdout: '' }
+  t.match(await auditWith(t, refuse(405)), { ...silent, stderr: /^Not audited: 405 Method Not Allowed/ })
+  t.match(await auditWith(t, {}), { ...silent, stderr: 'Not audited: the registry has no advisories.\n' })
+  t.match(await auditWith(t, (response) => response.end('<h1>Welcome</h1>')), {
+    ...silent,
+    stderr: /^Not audited: /,
+  })
+  t.match(await audit(t, 'http://127.0.0.1:1/'), { ...silent, stderr: /^Not audited: / })
+})
