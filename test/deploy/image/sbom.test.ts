@@ -156,6 +156,24 @@ t.test('only licences that are let in are in what the service needs', async (t) 
   ])
 })
 
+t.test('without the terms of the very version that is bundled, no bundle is made', async (t) => {
+  const terms = (name: string, path: string | undefined, licence: string) =>
+    evaluate("(await import('./licences.mjs')).licenceTexts(given)", [
+      { name, path, version: '99.0.0', licence },
+    ])
+  t.throws(() => terms('onnxruntime-node', 'node_modules/onnxruntime-node', 'MIT'), {
+    message: /deploy\/image\/notices has no onnxruntime-99\.0\.0\.txt/,
+  })
+  t.throws(() => terms('swagger-ui-dist', undefined, 'Apache-2.0'), {
+    message: /deploy\/image\/notices has no swagger-ui-dist-99\.0\.0\.txt/,
+  })
+  // One that brings none, and is nothing special, has those that its licence always has.
+  t.match(
+    terms('abstract-logging', 'node_modules/abstract-logging', 'MIT'),
+    /abstract-logging 99\.0\.0 \(MIT\), James Sumners.*\n\nPermission is hereby granted, free of charge/,
+  )
+})
+
 /** What an expression of JavaScript, seen from deploy/image, makes of what is given to it. */
 function evaluate(expression: string, given: unknown) {
   const script = `
