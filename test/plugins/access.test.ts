@@ -243,6 +243,8 @@ t.test('the log tells who asked, and of those who are turned away from where', a
   ])
   const authorization = `Bearer ${await issuer.token()}`
   t.match(await ask({ authorization }, address), [{ caller: 'token client', status: 200 }])
+  const forged = `Bearer ${await issuer.token({ sub: 'a"}\n{"caller":"key app' })}`
+  t.match(await ask({ authorization: forged }, address), [{ caller: 'token a"}\n{"caller":"key app' }])
   t.match(await ask({ 'x-api-key': 'wrong' }, '192.0.2.2'), [
     { address: '192.0.2.2', code: 'KSR_UNAUTHORIZED' },
     { address: '192.0.2.2', status: 401 },

@@ -52,3 +52,12 @@ t.test('what is no question of a browser is no question of a browser', async (t)
   t.equal(answer.statusCode, 204)
   t.equal(answer.body, '')
 })
+
+t.test('what a page may send without asking first is not taken', async (t) => {
+  const payload = JSON.stringify(SUMMARY)
+  const types = ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']
+  for (const headers of [{}, ...types.map((type) => ({ 'content-type': type }))]) {
+    const answer = await build(t).inject({ method: 'POST', url: '/predict/rf', headers, payload })
+    t.equal(answer.statusCode, 415, JSON.stringify(headers))
+  }
+})

@@ -46,15 +46,17 @@ t.test('the page at /docs may run its own scripts, and no others', async (t) => 
   const policy = String(answer.headers['content-security-policy'])
   t.match(policy, /script-src 'self'/)
   t.notMatch(policy, /script-src[^;]*unsafe-inline/)
+  t.match(policy, /frame-ancestors '(self|none)'/)
   t.equal(answer.headers['x-content-type-options'], 'nosniff')
 })
 
-t.test('nothing tells what the server is made of', async (t) => {
+t.test('nothing tells what the server is made of, and there are no cookies', async (t) => {
   const app = build(t)
   for (const url of ['/', '/nowhere', '/docs']) {
     const { headers } = await app.inject(url)
     t.notHas(headers, { server: '' })
     t.notHas(headers, { 'x-powered-by': '' })
+    t.notHas(headers, { 'set-cookie': '' })
   }
 })
 
@@ -63,4 +65,13 @@ t.test('TRACE does not send back what came', async (t) => {
   const answer = await build(t).inject({ method: 'TRACE' as 'GET', url: '/', headers })
   t.equal(answer.statusCode, 405)
   t.notMatch(JSON.stringify(answer.headers) + answer.body, /secret/)
+})
+
+t.test('what a caller wrote comes back as text within JSON, whatever it is', async (t) => {
+  const written = '<script>alert(1)</script>\r\nX: y"%s%d{{1}}'
+  const answer = await build(t).inject(`/models/${encodeURIComponent(written)}`)
+  t.equal(answer.statusCode, 404)
+  t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+  t.equal(answer.json().detail, `There is no model "${written}". GET /models lists those there are.`)
+  t.notHas(answer.headers, { x: '' })
 })

@@ -1,0 +1,155 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+
+const ROOT = join(import.meta.dirname, '..')
+const FOLDER = 'docs/security'
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
+const PAPERS = [
+  ...readdirSync(join(ROOT, FOLDER)).map((name) => `${FOLDER}/${name}`),
+  ...['SECURITY.md'].filter((path) => existsSync(join(ROOT, path))),
+]
+const TEST = /^test\/.*\.test\.ts$|^training\/tests\/.*\.py$/
+
+interface Link {
+  text: string
+  /** From the root of the repository. */
+  path: string
+  anchor: string
+}
+
+/** The links of a document in Markdown to others of the repository, or within itself. */
+function links(document: string, paper: string): Link[] {
+  return [...document.matchAll(/\[([^[\]]*)\]\((?!https?:)([^)\s#]*)#?([^)\s]*)\)/g)].map(
+    ([, text = '', to = '', anchor = '']) => {
+      const path = to === '' ? paper : relative(ROOT, join(ROOT, dirname(paper), to))
+      return { text, path, anchor }
+    },
+  )
+}
+const proofs = (document: string, paper: string) =>
+  links(document, paper).filter(({ path }) => TEST.test(path))
+
+/** The titles of the tests in a file that run always; … stands for what is put into one. */
+function titles(path: string): Set<string> {
+  if (path.endsWith('.py')) {
+    return new Set([...read(path).matchAll(/^ *def (test_\w+)\(/gm)].map(([, name = '']) => name))
+  }
+  const found = new Set<string>()
+  const visit = (node: ts.Node): void => {
+    ts.forEachChild(node, visit)
+    if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return
+    const [title, options] = node.arguments
+    if (node.expression.name.text !== 'test' || title === undefined) return
+    if (options && ts.isObjectLiteralExpression(options) && /\b(skip|todo)\b/.test(options.getText())) return
+    if (ts.isStringLiteralLike(title)) found.add(title.text)
+    if (ts.isTemplateExpression(title)) {
+      found.add(title.head.text + title.templateSpans.map(({ literal }) => `…${literal.text}`).join(''))
+    }
+  }
+  visit(ts.createSourceFile(path, read(path), ts.ScriptTarget.Latest, true))
+  return found
+}
+
+/** The anchors that GitHub gives the headings of a document. */
+function anchors(document: string): string[] {
+  return [...document.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+for (const paper of PAPERS) {
+  t.test(`${paper} names tests, commands and documents that there are`, async (t) => {
+    const document = read(paper)
+    for (const { text, path } of proofs(document, paper)) {
+      t.ok(existsSync(join(ROOT, path)) && titles(path).has(text), `${path}: ${text}`)
+    }
+    for (const { path, anchor } of links(document, paper)) {
+      t.ok(existsSync(join(ROOT, path)), path)
+      if (anchor !== '') t.ok(anchors(read(path)).includes(anchor), `${path}#${anchor}`)
+    }
+    const { scripts } = JSON.parse(read('package.json'))
+    for (const [command, script = ''] of document.matchAll(/npm run (?:--silent )?([\w:-]+)/g)) {
+      t.ok(scripts[script], command)
+    }
+  })
+
+  t.test(`nothing in ${paper} is pending`, async (t) => {
+    t.same(read(paper).match(/PENDING.{0,80}/g) ?? [], [])
+  })
+}
+
+const CHECKLIST = `${FOLDER}/asvs.md`
+const TOP_10 = `${FOLDER}/owasp-top-10.md`
+const asvs = read(CHECKLIST)
+const LEVELS: Record<string, string[]> = JSON.parse(read('test/fixtures/asvs-5.json'))
+const IDS = Object.values(LEVELS)
+  .flat()
+  .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+const VERDICTS = ['Written', 'Operator', 'Not here', 'Open']
+
+/** Every row of the checklist: the requirements that it is about, their levels, and what it says of them. */
+const rows = [...asvs.matchAll(/^\| ([\d.]+)(?:–([\d.]+))? \| ([\d–]+) \| [^|]+ \| (.*) \|$/gm)].map(
+  ([, first = '', last = first, level = '', here = '']) => ({
+    ids: IDS.slice(IDS.indexOf(first), IDS.indexOf(last) + 1),
+    ends: [first, last],
+    level,
+    here,
+    verdict: VERDICTS.find((word) => here.startsWith(`**${word}**`)) ?? 'proved',
+  }),
+)
+
+t.test('every requirement of ASVS levels 1 and 2 has exactly one row, with its level', async (t) => {
+  t.same([LEVELS[1]?.length, LEVELS[2]?.length], [70, 183], 'as many as ASVS 5.0.0 has')
+  t.same(
+    rows.flatMap(({ ids }) => ids),
+    IDS,
+  )
+  for (const { ids, ends, level } of rows) {
+    t.ok(
+      ends.every((id) => IDS.includes(id)),
+      ends.join('–'),
+    )
+    const levels = ['1', '2'].filter((level) => ids.some((id) => LEVELS[level]?.includes(id)))
+    t.equal(level, levels.join('–'), ends.join('–'))
+  }
+})
+
+t.test('what is said to be proved has a proof, what is said to be written a document', async (t) => {
+  for (const { ends, here, verdict } of rows) {
+    if (verdict === 'proved') t.ok(proofs(here, CHECKLIST).length > 0, ends.join('–'))
+    if (verdict === 'Written') t.ok(links(here, CHECKLIST).length > 0, ends.join('–'))
+  }
+  for (const verdict of ['proved', ...VERDICTS]) {
+    const named = verdict === 'proved' ? verdict : `**${verdict}**`
+    const count = rows.filter((row) => row.verdict === verdict).reduce((sum, { ids }) => sum + ids.length, 0)
+    t.ok(asvs.includes(`| ${named} | ${count} |`), `${verdict}: ${count}`)
+  }
+})
+
+t.test('every risk of both Top 10 has exactly one row, with a proof or a reason', async (t) => {
+  const risks = [...read(TOP_10).matchAll(/^\| \*\*(\w+)\*\* [^|]+ \| ([^|]+) \|/gm)]
+  const ten = Array.from({ length: 10 }, (_, i) => String(i + 1))
+  t.same(
+    risks.map(([, id]) => id),
+    [...ten.map((n) => `API${n}`), ...ten.map((n) => `ML${n.padStart(2, '0')}`)],
+  )
+  for (const [, id = '', here = ''] of risks) {
+    t.ok(proofs(here, TOP_10).length > 0 || here.startsWith('**Not here**'), id)
+  }
+})
+
+t.test('the sources start no program, run no text as code and make no pattern of input', async (t) => {
+  const sources = readdirSync(join(ROOT, 'src'), { recursive: true }).map((name) => `src/${name}`)
+  for (const path of sources.filter((path) => path.endsWith('.ts'))) {
+    const source = read(path)
+    t.notMatch(source, /['"](node:)?(child_process|vm)['"]/, path)
+    t.notMatch(source, /\beval\(|\bFunction\(/, path)
+    // Of lists of its own.
+    if (path !== 'src/config.ts') t.notMatch(source, /\bRegExp\(/, path)
+  }
+})
