@@ -1,0 +1,304 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { build, SUMMARY } from '../fixtures/build.js'
+import { fuzzing } from '../fixtures/fuzzing.js'
+import { MODELS, readGolden } from '../fixtures/models.js'
+import { typingOf } from '../fixtures/typing.js'
+
+const app = build(t)
+await app.ready()
+const TIMEOUT = { timeout: 3_600_000 }
+const KEYS = app.models.keys
+const NAMES = app.models.cards.map(({ name }) => name)
+const { paths } = (await app.inject('/docs/json')).json() as { paths: Record<string, { post?: unknown }> }
+// Of the document, so that a new route is asked, too.
+const POSTED = Object.keys(paths)
+  .filter((path) => paths[path]?.post)
+  .flatMap((path) => (path.includes('{model}') ? NAMES.map((name) => path.replace('{model}', name)) : path))
+
+t.test('the routes are all that take a body', async (t) => t.equal(POSTED.length, 2 + 2 * NAMES.length))
+
+/** Where a body stands in for a number that JSON has no form for: these alone may be null. */
+const NULLABLE = ['fnir', 'fnmr']
+
+/** What is wrong with the answer to a body, whatever that is; undefined where nothing is. */
+async function fault(url: string, payload: string | Buffer, contentType = 'application/json') {
+  const headers = { 'content-type': contentType }
+  const { statusCode, headers: answered, body } = await app.inject({ method: 'POST', url, headers, payload })
+  const type = answered['content-type']
+  const text = `${statusCode} ${type} ${body}`
+  const answer = JSON.parse(body)
+  if (statusCode === 200) {
+    if (type !== 'application/json; charset=utf-8') return text
+    return oddNumber(answer) ? text : undefined
+  }
+  if (statusCode < 400 || statusCode > 499 || type !== 'application/problem+json; charset=utf-8') return text
+  return answer.status === statusCode && /^KSR_/.test(answer.code) ? undefined : text
+}
+
+function oddNumber(value: unknown, name = ''): boolean {
+  if (value === null) return !NULLABLE.includes(name)
+  if (typeof value === 'number') return !Number.isFinite(value)
+  return typeof value === 'object' && Object.entries(value).some(([name, one]) => oddNumber(one, name))
+}
+
+type Arguments = [url: string, payload: string | Buffer, contentType?: string]
+
+/** Holds every answer against the rule. */
+async function check(t: Test, runs: number, requests: fc.Arbitrary<Arguments>) {
+  const property = fc.asyncProperty(requests, async (request) => {
+    const found = await fault(...request)
+    if (found !== undefined) throw new Error(`${found} to ${request.join(' ')}`)
+  })
+  const { failed, counterexamplePath, errorInstance } = await fc.check(property, fuzzing(t, runs))
+  t.notOk(failed, `path ${counterexamplePath}: ${(errorInstance as Error)?.message}`)
+}
+interface Test {
+  comment(message: string): void
+  notOk(value: unknown, message: string): void
+}
+
+const url = fc
+  .tuple(
+    fc.constantFrom(...POSTED),
+    fc.constantFrom('', '?top=5', '?fpir=0.1', '?fmr=0.05', '?top=1e0&fpir=0.05'),
+  )
+  .map(([path, query]) => path + query)
+
+const GOOD = [
+  SUMMARY,
+  { Model: 'best', ...SUMMARY },
+  ...readGolden(MODELS)
+    .keystrokes.slice(0, 3)
+    .flatMap(({ keystrokes }) => [
+      { keystrokes },
+      { user: 84, keystrokes },
+      { Model: 'best', keystrokes },
+      { attempts: [{ keystrokes }, { keystrokes }] },
+      { Model: 'best', attempts: [{ keystrokes }] },
+    ]),
+]
+const oddText = fc.constantFrom('__proto__', 'constructor', 'prototype', 'toString', 'length', '\ud800', '')
+const value = fc.oneof(
+  fc.jsonValue(),
+  oddText,
+  fc.double(),
+  fc.constantFrom(1e39, -1e39, 3.5e38, 5e-324, -0, 2 ** 53, 2 ** 64, 1e308),
+)
+
+/** A good body with another value, or another name, in some places. */
+const nearlyGood = fc
+  .tuple(
+    fc.constantFrom(...GOOD),
+    fc.array(fc.tuple(fc.nat(), value, oddText, fc.boolean()), { maxLength: 3 }),
+  )
+  .map(([good, changes]) => {
+    const body = structuredClone(good)
+    for (const [place, changed, name, renames] of changes) {
+      const objects = objectsIn(body)
+      const owner = objects[place % objects.length] as Record<string, unknown>
+      const names = Object.keys(owner)
+      if (Array.isArray(owner)) {
+        owner[place % (owner.length + 1)] = changed
+        continue
+      }
+      const at = renames ? name : (names[place % (names.length || 1)] ?? name)
+      Object.defineProperty(owner, at, {
+        value: changed,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      })
+    }
+    return JSON.stringify(body)
+  })
+
+function objectsIn(value: unknown): object[] {
+  if (typeof value !== 'object' || value === null) return []
+  return [value, ...Object.values(value).flatMap(objectsIn)]
+}
+
+t.test('whatever JSON is posted, it is answered, or refused with a problem document', TIMEOUT, async (t) => {
+  const json = value.map((any) => JSON.stringify(any) ?? 'null')
+  await check(t, 3000, fc.tuple(url, fc.oneof(json, { arbitrary: nearlyGood, weight: 3 })))
+})
+
+t.test('so is whatever text, and whatever bytes', TIMEOUT, async (t) => {
+  const good = Buffer.from(JSON.stringify(GOOD[0]))
+  const spoilt = fc
+    .array(fc.tuple(fc.nat(good.length - 1), fc.integer({ min: 0, max: 255 })), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    .map((changes) => {
+      const bytes = Buffer.from(good)
+      for (const [place, byte] of changes) bytes[place] = byte
+      return bytes
+    })
+  const cut = fc.nat(good.length).map((length) => good.subarray(0, length))
+  const bytes = fc.uint8Array({ minLength: 1, maxLength: 100 }).map((bytes) => Buffer.from(bytes))
+  const type = fc.oneof(
+    { arbitrary: fc.constant('application/json'), weight: 5 },
+    fc.constantFrom(
+      'application/json; charset=utf-16',
+      'application/json;charset=UTF-8',
+      'application/json; charset="',
+      'application/json;;',
+      'APPLICATION/JSON',
+      'application/problem+json',
+      'text/json',
+    ),
+  )
+  await check(t, 2000, fc.tuple(url, fc.oneof(spoilt, cut, bytes), type))
+})
+
+t.test('so is everything that has been the end of a parser', async (t) => {
+  const summary = (text: string) => JSON.stringify(SUMMARY).replace('48.43', text)
+  const user = (text: string) =>
+    JSON.stringify({ user: 0, keystrokes: readGolden(MODELS).keystrokes[0]?.keystrokes }).replace(
+      ':0,',
+      `:${text},`,
+    )
+  const texts = [
+    ...[
+      '1e39',
+      '-1e39',
+      '1e400',
+      '-1e400',
+      '5e-324',
+      '1e-400',
+      '-0',
+      `1${'0'.repeat(400)}`,
+      `0.${'1'.repeat(9999)}`,
+    ],
+    ...[
+      'NaN',
+      'nan',
+      '-NaN',
+      'Infinity',
+      '-Infinity',
+      '+1',
+      '.5',
+      '1.',
+      '01',
+      '0x10',
+      '1_000',
+      '1e',
+      'undefined',
+    ],
+    ...[
+      '"NaN"',
+      '"Infinity"',
+      '"1"',
+      'null',
+      'true',
+      '[48]',
+      '{"valueOf":1}',
+      '"\\ud800"',
+      '"\\udfff\\ud800"',
+    ],
+    ...[
+      `${'['.repeat(30_000)}`,
+      '['.repeat(10_000) + ']'.repeat(10_000),
+      `${'{"a":'.repeat(9000)}1${'}'.repeat(9000)}`,
+    ],
+    ...[
+      '{"__proto__":{"Mean":1}}',
+      '{"constructor":{"prototype":{}}}',
+      '48,"HT":{"Mean":1,"STD":1}',
+      '1}{',
+      '1//',
+    ],
+  ]
+  const bodies = [
+    ...texts,
+    ...texts.map(summary),
+    ...texts.map(user),
+    '{"HT":{"Mean":1,"Mean":2,"STD":1},"HT":{"Mean":1,"STD":1}}',
+    '{"__proto__":{"HT":1}}',
+    '{"\\u005f_proto__":{}}',
+    '{"constructor":{"prototype":{"polluted":1}}}',
+    `\ufeff${JSON.stringify(SUMMARY)}`,
+    `${JSON.stringify(SUMMARY)}\0`,
+    '',
+    ' ',
+    ' '.repeat(65_536),
+    Buffer.from([0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00]),
+    Buffer.from([0x22, 0xc3, 0x28, 0x22]),
+    Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]),
+  ]
+  const faults: string[] = []
+  for (const path of POSTED) {
+    for (const body of bodies) {
+      const found = await fault(path, body)
+      if (found !== undefined) faults.push(`${path} ${body.toString().slice(0, 80)}: ${found}`)
+    }
+  }
+  t.same(faults, [])
+  t.notOk('polluted' in {})
+})
+
+t.test('any typing that is possible is answered with finite numbers by every model', TIMEOUT, async (t) => {
+  const most = Number.MAX_SAFE_INTEGER
+  const real = typingOf(KEYS)
+  // As far apart as the contract allows.
+  const far = fc
+    .array(fc.oneof(fc.double({ min: -most, max: most, noNaN: true }), fc.constantFrom(-most, 0, most)), {
+      minLength: 2 * KEYS,
+      maxLength: 2 * KEYS,
+    })
+    .map((times) => times.sort((a, b) => a - b))
+    .chain((times) =>
+      fc.constant(
+        Array.from({ length: KEYS }, (_, i) => ({
+          press: times[2 * i] as number,
+          release: times[2 * i + 1] as number,
+        })),
+      ),
+    )
+  const keystrokes = fc.oneof(real, far)
+  const requests = fc.oneof(
+    fc
+      .tuple(fc.constantFrom(...NAMES), keystrokes)
+      .map(([name, keystrokes]) => [`/predict/${name}?top=5`, { keystrokes }] as const),
+    fc
+      .tuple(
+        fc.constantFrom('best', 'templates', 'trees'),
+        fc.array(keystrokes, { minLength: 1, maxLength: 4 }),
+      )
+      .map(
+        ([name, all]) =>
+          [`/predict/${name}`, { attempts: all.map((keystrokes) => ({ keystrokes })) }] as const,
+      ),
+    fc
+      .tuple(fc.constantFrom('best', 'templates', 'trees'), keystrokes)
+      .map(([name, keystrokes]) => [`/verify/${name}`, { user: 84, keystrokes }] as const),
+  )
+  await check200(t, requests)
+})
+
+t.test('any summary that is possible is answered with finite numbers by every model', TIMEOUT, async (t) => {
+  const most = 3.4028234663852886e38
+  const size = (min: number) =>
+    fc.oneof(
+      fc.double({ min, max: most, noNaN: true }),
+      fc.double({ min: min && -2000, max: 2000, noNaN: true }),
+    )
+  const times = (min: number) => fc.record({ Mean: size(min), STD: size(0) })
+  const summaries = fc.record({ HT: times(0), PPT: times(-most), RRT: times(-most), RPT: times(-most) })
+  const eight = fc.constantFrom(
+    ...app.models.cards.filter((card) => card.accepts.includes('summary')).map(({ name }) => name),
+  )
+  const requests = fc.tuple(eight, summaries).map(([name, body]) => [`/predict/${name}?top=5`, body] as const)
+  await check200(t, requests)
+})
+
+async function check200(t: Test, requests: fc.Arbitrary<readonly [string, object]>) {
+  const property = fc.asyncProperty(requests, async ([url, body]) => {
+    const { statusCode, body: answered } = await app.inject({ method: 'POST', url, payload: body })
+    if (statusCode === 200 && !oddNumber(JSON.parse(answered))) return
+    throw new Error(`${statusCode} ${answered} to ${url} ${JSON.stringify(body)}`)
+  })
+  const { failed, counterexamplePath, errorInstance } = await fc.check(property, fuzzing(t, 1000))
+  t.notOk(failed, `path ${counterexamplePath}: ${(errorInstance as Error)?.message}`)
+}
