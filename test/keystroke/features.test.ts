@@ -60,6 +60,55 @@ t.test('any typing is summarised as the definitions say', async () => {
   )
 })
 
+t.test('no spread is negative, and the mean from press to press is the whole over the steps', async () => {
+  fc.assert(
+    fc.property(typing, (keys) => {
+      const { HT, PPT, RRT, RPT } = summarise(timesOf(keys, keys.length))
+      const whole = (keys.at(-1) as Keystroke).press - (keys[0] as Keystroke).press
+      return (
+        [HT, PPT, RRT, RPT].every(
+          ({ Mean, STD }) => STD >= 0 && Number.isFinite(Mean) && Number.isFinite(STD),
+        ) &&
+        HT.Mean >= 0 &&
+        PPT.Mean >= 0 &&
+        // A double at 2e12 has steps of a quarter of a microsecond.
+        Math.abs(PPT.Mean - whole / (keys.length - 1)) <= 1e-3
+      )
+    }),
+  )
+})
+
+t.test('who types as much slower throughout has all eight numbers as much larger', async () => {
+  fc.assert(
+    fc.property(typing, fc.integer({ min: -20, max: 10 }), (keys, exponent) => {
+      // Powers of two change no digit, where nothing is so small that its square is none.
+      const factor = 2 ** exponent
+      const fine = (time: number) => Math.round(1000 * time) / 1000
+      const timed = keys.map(({ press, release }) => ({ press: fine(press), release: fine(release) }))
+      const slow = timed.map(({ press, release }) => ({ press: factor * press, release: factor * release }))
+      const [before, after] = [timed, slow].map((typed) => summarise(timesOf(typed, typed.length)))
+      return (['HT', 'PPT', 'RRT', 'RPT'] as const).every(
+        (kind) =>
+          after?.[kind].Mean === factor * (before?.[kind].Mean as number) &&
+          after[kind].STD === factor * (before?.[kind].STD as number),
+      )
+    }),
+  )
+})
+
+t.test('the row of any typing has the eight numbers in their order, each narrowed once', async () => {
+  fc.assert(
+    fc.property(typing, (keys) => {
+      const summary = summarise(timesOf(keys, keys.length))
+      const row = summaryRow({ keystrokes: keys }, keys.length)
+      return featureOrder('summary', keys.length).every((name, i) => {
+        const [kind, number] = name.split('.') as ['HT', 'Mean']
+        return row[i] === Math.fround(summary[kind][number])
+      })
+    }),
+  )
+})
+
 t.test('a summary and the keystrokes it was made from give the same row', async (t) => {
   t.same(summaryRow({ keystrokes: three }, 3), summaryRow(summarise(timesOf(three, 3)), 3))
 })

@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
 import t from 'tap'
 import { quality } from '../../src/keystroke/quality.js'
 import { timesOf } from '../../src/keystroke/times.js'
 import type { Keystroke } from '../../src/schemas/sample.js'
+import { typing } from '../fixtures/typing.js'
 
 const RANGES = { HT: [0, 400], PPT: [0, 5000], RRT: [0, 5000], RPT: [-300, 5000] }
 
@@ -89,6 +92,39 @@ t.test('what is all at once has every warning', async (t) => {
   const ranges = { ...RANGES, PPT: [10, 20] }
   const all = ['too-regular', 'impossible-hold', 'coarse-clock', 'out-of-range']
   t.same(warnings(typed(Array(13).fill(0), Array(12).fill(0)), ranges), all)
+})
+
+t.test('whatever was typed has warnings of those that there are, each once and in their order', async () => {
+  const all = ['too-regular', 'impossible-hold', 'coarse-clock', 'out-of-range']
+  const most = Number.MAX_SAFE_INTEGER
+  const extreme = fc
+    .array(
+      fc.oneof(fc.double({ min: -most, max: most, noNaN: true }), fc.constantFrom(0, -most, most, 5e-324)),
+      {
+        minLength: 4,
+        maxLength: 40,
+      },
+    )
+    .map((times) => {
+      times.sort((a, b) => a - b)
+      return Array.from({ length: times.length >> 1 }, (_, i) => ({
+        press: times[2 * i] as number,
+        release: times[2 * i + 1] as number,
+      }))
+    })
+  const range = fc.tuple(fc.double({ noNaN: true }), fc.double({ noNaN: true }))
+  const ranges = fc.record({ HT: range, PPT: range, RRT: range, RPT: range })
+  const typings = fc.array(fc.oneof(typing, extreme), { maxLength: 8 })
+  fc.assert(
+    fc.property(typings, ranges, (typings, ranges) => {
+      const times = typings.map((keys) => timesOf(keys, keys.length))
+      const found = quality(times, ranges)
+      return isDeepStrictEqual(
+        found,
+        all.filter((warning) => found.includes(warning as 'too-regular')),
+      )
+    }),
+  )
 })
 
 const path = process.env.KEYSTROKE_DATA

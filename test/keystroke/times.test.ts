@@ -111,3 +111,62 @@ t.test('what is wrong in one of several attempts names the attempt', async (t) =
 t.test('two keys pressed at the same moment, and a key held for no time, are taken', async (t) => {
   t.equal(refusal([three[0] as Keystroke, { press: 0, release: 0 }]), undefined)
 })
+
+/** A typing in which one keystroke is spoilt, with what is to be said of it. */
+const spoilt = fc
+  .tuple(
+    typing,
+    fc.nat(),
+    fc.constantFrom('count', 'release', 'order'),
+    fc.double({ min: 0.001, max: 1e6, noNaN: true }),
+  )
+  .map(([keys, place, kind, by]) => {
+    const i = kind === 'order' ? 1 + (place % (keys.length - 1)) : place % keys.length
+    const { press, release } = keys[i] as Keystroke
+    if (kind === 'release') {
+      const bad = keys.with(i, { press, release: press - by })
+      return { bad, keys: keys.length, code: 'KSR_RELEASE_BEFORE_PRESS', at: `/keystrokes/${i}/release` }
+    }
+    if (kind === 'order') {
+      const before = (keys[i - 1] as Keystroke).press
+      const bad = keys.with(i, { press: before - by, release })
+      return { bad, keys: keys.length, code: 'KSR_PRESS_ORDER', at: `/keystrokes/${i}/press` }
+    }
+    return { bad: keys.slice(0, i), keys: keys.length, code: 'KSR_KEYSTROKE_COUNT', at: `/keystrokes/${i}` }
+  })
+
+t.test('whichever keystroke is wrong is named by its place, and its times are not told', async () => {
+  fc.assert(
+    fc.property(spoilt, fc.option(fc.nat(7), { nil: undefined }), ({ bad, keys, code, at }, attempt) => {
+      const found = refusal(bad, keys, attempt)
+      const pointer = attempt === undefined ? at : `/attempts/${attempt}${at}`
+      const counts = [keys, bad.length, attempt, ...pointer.split('/')].map(String)
+      const told = `${found?.message}`.match(/\d+(\.\d+)?/g) ?? []
+      return (
+        found?.code === code &&
+        found.statusCode === 422 &&
+        found.errors.length === 1 &&
+        found.errors[0]?.pointer === pointer &&
+        told.every((number) => counts.includes(number))
+      )
+    }),
+  )
+})
+
+t.test('whole milliseconds are the same times from every origin, to the last bit', async (t) => {
+  const whole = typing.map((keys) =>
+    keys.map(({ press, release }) => ({
+      press: Math.round(press - (keys[0] as Keystroke).press),
+      release: Math.round(release - (keys[0] as Keystroke).press),
+    })),
+  )
+  const origin = fc.oneof(fc.maxSafeInteger(), fc.constantFrom(Date.now(), -1e12, 0))
+  fc.assert(
+    fc.property(whole, origin, (keys, origin) => {
+      const by = Math.trunc(origin / 2)
+      const moved = keys.map(({ press, release }) => ({ press: press + by, release: release + by }))
+      t.same(timesOf(moved, keys.length), timesOf(keys, keys.length))
+    }),
+    { numRuns: 30 },
+  )
+})
