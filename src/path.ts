@@ -19,8 +19,22 @@ export function eventUrl(
   const named = functionName !== '' && withoutPrefix(routePath, `/${functionName}`) !== routePath
   const known = named ? withoutPrefix(withoutPrefix(asked, basePath), `/${functionName}`) : asked
   const query = eventQuery(event)
-  // Gateways decode paths: these two must not begin a query or a fragment.
-  return known.replaceAll('?', '%3F').replaceAll('#', '%23') + (query && `?${query}`)
+  return verbatim(known) + (query && `?${query}`)
+}
+
+/** What begins a query or a fragment, is taken for a slash, or is dropped where a URL is parsed. */
+const MISREAD = /[\p{Cc} ?#\\]/gu
+/** Segments that are resolved there. */
+const DOTS = /(?<=\/)(\.|%2e){1,2}(?=\/|$)/gi
+
+/**
+ * A path that is parsed as it stands. Gateways decode paths, and decide by them who may ask: `/health/../models` must not
+ * become `/models` behind them.
+ */
+function verbatim(path: string): string {
+  return path
+    .replaceAll(MISREAD, encodeURIComponent)
+    .replaceAll(DOTS, (dots) => dots.replaceAll(/\.|%2e/gi, '%252E'))
 }
 
 /** The query of an event, encoded as in a URL. */

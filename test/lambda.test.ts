@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
-import { bodyOf, EVENTS, type Event, withBody, withMethod } from './fixtures/events.js'
+import { bodyOf, EVENTS, type Event, withBody, withMethod, withPath } from './fixtures/events.js'
 import { copyModels, readGolden } from './fixtures/models.js'
 
 process.env.AWS_LAMBDA_FUNCTION_NAME = 'keystroke_based_user_recognition'
@@ -126,6 +126,20 @@ t.test('who opens the endpoint in a browser is told what it is', async (t) => {
     const direct = await app.inject(pathOf(name))
     t.equal(answer.statusCode, isConsoleTrigger(name) ? 200 : 405, name)
     t.equal(answer.body, direct.body, name)
+  }
+})
+
+t.test('a path is not resolved to another one, as over HTTP it is not', async (t) => {
+  for (const path of [
+    '/health/../models',
+    '/health/%2e%2e/models',
+    '/\\health/models',
+    '/\\',
+    '/\t/models',
+  ]) {
+    for (const [name, event] of EVENTS) {
+      t.match(await invoke(withPath(withMethod(event, 'GET'), path)), { statusCode: 404 }, `${name} ${path}`)
+    }
   }
 })
 

@@ -96,3 +96,26 @@ t.test('a query arrives as it was sent, whatever its gateway made of it', async 
 t.test('what a gateway decoded in the path does not begin a query or a fragment', async (t) => {
   t.equal(asked({ path: '/predict/rf?top=2#x' }), '/predict/rf%3Ftop=2%23x')
 })
+
+t.test('no path leads elsewhere than a gateway took it to lead', async (t) => {
+  // A gateway that asks nobody for a token under /health would let these through to others.
+  for (const [path, expected] of [
+    ['/health/../models', '/health/%252E%252E/models'],
+    ['/health/..', '/health/%252E%252E'],
+    ['/health/%2e%2E/models', '/health/%252E%252E/models'],
+    ['/health/.%2e/', '/health/%252E%252E/'],
+    ['/./models', '/%252E/models'],
+    ['/health\\..\\models', '/health%5C..%5Cmodels'],
+    ['/\\', '/%5C'],
+    ['/\\health/models', '/%5Chealth/models'],
+    ['/\t/health/models', '/%09/health/models'],
+    ['/models\n', '/models%0A'],
+    ['/models ', '/models%20'],
+    ['/models/a.b..', '/models/a.b..'],
+    ['/models/...', '/models/...'],
+  ] as const) {
+    const url = asked({ path })
+    t.equal(url, expected, path)
+    t.equal(new URL(url, 'http://localhost').href, `http://localhost${expected}`)
+  }
+})
