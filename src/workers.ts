@@ -14,7 +14,7 @@ export const RELOAD_SIGNALS = inTerminal ? [] : HANG_UP
 /** What a worker is to do, as it is told once it is up and when that changes; or at once. */
 type Order = 'serve' | 'close' | 'reload'
 
-/** A worker that ends sooner is likely to end again: the next one waits, from time to time longer. */
+/** A worker that ends before it has served so long is likely to end again: the next one waits, from time to time longer. */
 const SETTLED_MS = 10_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
@@ -38,11 +38,12 @@ export function runWorkers(count: number): Promise<number> {
   return new Promise((resolve) => {
     function fork(): void {
       const worker = cluster.fork()
-      const forkedAt = performance.now()
+      let settledAt = Number.POSITIVE_INFINITY
       const before = reloads
       running.add(worker)
       worker.once('listening', () => {
         serving.add(worker)
+        settledAt = performance.now() + SETTLED_MS
         if (serving.size === count) allWereUp = true
         // What it was told before it could hear is lost.
         tell(worker, order)
@@ -60,7 +61,7 @@ export function runWorkers(count: number): Promise<number> {
         running.delete(worker)
         const served = serving.delete(worker)
         if (order === 'serve' && (served || (allWereUp && serving.size > 0))) {
-          soonEnded = performance.now() - forkedAt < SETTLED_MS ? soonEnded + 1 : 0
+          soonEnded = performance.now() < settledAt ? soonEnded + 1 : 0
           replace(reason)
           return
         }

@@ -1,0 +1,18 @@
+export interface Counts {
+  answered: number
+  failed: number
+  lost: number
+  refused: number
+  faults: string[]
+}
+
+export interface Load {
+  port: number
+  requests: readonly (string | Uint8Array)[]
+  check(body: string, index: number): void
+}
+
+export function startCallers(
+  load: Load,
+  options: { connections: number; pauseMs?: number },
+): { counts: Counts; stop(): Promise<Counts> }
