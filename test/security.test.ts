@@ -2,6 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
+import { readManifest } from '../src/inference/manifest.js'
+import { modelFolder } from '../src/inference/model-source.js'
+import { MODELS } from './fixtures/models.js'
 
 const ROOT = join(import.meta.dirname, '..')
 const FOLDER = 'docs/security'
@@ -141,6 +144,21 @@ t.test('every risk of both Top 10 has exactly one row, with a proof or a reason'
   for (const [, id = '', here = ''] of risks) {
     t.ok(proofs(here, TOP_10).length > 0 || here.startsWith('**Not here**'), id)
   }
+})
+
+t.test('the error rates in the threat model are the measured ones', async (t) => {
+  const { models } = await readManifest(modelFolder(MODELS))
+  const evaluation = (wanted: string) => models.find(({ name }) => name === wanted)?.evaluation
+  const best = evaluation('best')
+  const one = <Found extends { attempts: number }>(found: Found[] | undefined) =>
+    found?.find(({ attempts }) => attempts === 1)
+  const known = one(best?.strangers?.attempts)?.points.find(({ fpir }) => fpir === 0.05)?.identified as number
+  const refused = one(best?.verification?.attempts)?.points.find(({ fmr }) => fmr === 0.01)?.fnmr as number
+  const model = read(`${FOLDER}/threat-model.md`).replace(/\s+/g, ' ')
+  t.match(model, `5 % of strangers are called *known* and ${Math.round(100 * (1 - known))} % of known users`)
+  t.match(model, `1 % of false claims match, and ${(100 * refused).toFixed(1)} % of true ones do not`)
+  const leaks = ['best', 'trees'].map((name) => evaluation(name)?.membershipAuc?.toFixed(2))
+  t.match(read(TOP_10), `[${leaks.join(' to ')}]`)
 })
 
 t.test('the sources start no program, run no text as code and make no pattern of input', async (t) => {
