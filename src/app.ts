@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { parse } from 'fast-querystring'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -11,12 +11,16 @@ import { AJV, type CompilersFactory, preferPrecompiled } from './plugins/compile
 import { cors } from './plugins/cors.js'
 import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
+import { metrics, type Peers } from './plugins/metrics.js'
 import { models as modelSet } from './plugins/models.js'
 import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
 import { reloading } from './plugins/reloading.js'
+import { requestIdOf } from './plugins/request-id.js'
 import { RequestLog } from './plugins/request-log.js'
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js'
+import { tracing } from './plugins/tracing.js'
 import { health } from './routes/health.js'
+import { metrics as metricsRoute } from './routes/metrics.js'
 import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
 import { root } from './routes/root.js'
@@ -29,10 +33,12 @@ const REQUEST_TIMEOUT_MS = 10_000
 export interface AppOptions {
   /** Where log lines go; stdout where it is left out. */
   logTo?: LineSink
-  /** The id of the request that has just come in. */
-  requestId?: () => string
+  /** The id of a request that has just come in; what its caller calls it where this is left out. */
+  requestId?: (request: IncomingMessage) => string
   /** What makes validators and serializers of the schemas. */
   compilersFactory?: CompilersFactory
+  /** The other processes that serve on the port. */
+  peers?: Peers | undefined
 }
 
 /**
@@ -43,15 +49,17 @@ export function buildApp(
   config: Config,
   {
     logTo = standardOutput(),
-    requestId = randomUUID,
+    requestId = requestIdOf,
     compilersFactory = preferPrecompiled(),
+    peers,
   }: AppOptions = {},
 ) {
   const drain = { closing: false }
+  const requests = new RequestLog()
   const app = Fastify({
     logger: { level: config.logLevel, stream: logTo },
-    logController: new RequestLog(),
-    genReqId: () => requestId(),
+    logController: requests,
+    genReqId: requestId,
     schemaController: { compilersFactory },
     bodyLimit: config.bodyLimit,
     // X-Forwarded-For is believed as far back as proxies of one's own have written it.
@@ -62,7 +70,8 @@ export function buildApp(
     // While closing, finish what keep-alive connections still send, rather than answer it with a bare 503.
     return503OnClosing: false,
     // No hook runs for these.
-    frameworkErrors: (error, request, reply) => {
+    frameworkErrors(error, request, reply) {
+      requests.follow(request, reply)
       answerProblem(error, request, reply.headers(SECURITY_HEADERS))
     },
     clientErrorHandler: answerUnreadable,
@@ -79,6 +88,9 @@ export function buildApp(
 
   app.removeContentTypeParser('text/plain')
 
+  // First: it has to see every route.
+  app.register(tracing, { config })
+  app.register(metrics, { config, requests, logTo, peers })
   app.register(securityHeaders)
   // Before access: a browser asks whether it may ask without a key.
   app.register(cors, { config })
@@ -95,11 +107,12 @@ export function buildApp(
 }
 
 /** The routes of the contract. */
-function routes({ version, basePath, maxCandidates }: Config) {
+function routes({ version, basePath, maxCandidates, metrics, functionName }: Config) {
   return async (app: FastifyInstance) => {
     for (const schema of shared) app.addSchema(schema)
     // Probes may ask as they like.
     app.register(health, { version })
+    if (metrics && functionName === '') app.register(metricsRoute)
     app.register(async (api) => {
       api.register(acceptJson)
       api.register(root, { version, basePath })

@@ -48,7 +48,7 @@ export interface Config {
   overloadMs: number
   /** Whether there are metrics. */
   metrics: boolean
-  /** Where traces are sent to; '' for no traces. The other settings of OpenTelemetry are read by its SDK. */
+  /** The URL that traces are sent to; '' for no traces. The other settings of OpenTelemetry are read by its SDK. */
   tracesEndpoint: string
   /** A path prefix that a proxy leaves on the requests; '' for none. */
   basePath: string
@@ -70,6 +70,11 @@ const PUBLIC_ROUTES = ['index', 'docs', 'models', 'metrics']
 /** Keys are fetched where nobody on the way can change them. */
 const JWKS_URL =
   /^(https:\/\/[^\s]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/[^\s]*)?|file:\/\/\/[^\s]+)?$/
+
+/** As the specification has it, the one is all of the URL and the other what stands before the path. */
+const TRACES = 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
+const TELEMETRY = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+const COLLECTOR = /^(https?:\/\/[^\s/?#]+[^\s?#]*)?$/
 
 const ORIGIN = /^(\*|https?:\/\/[^\s/,]+)$/
 
@@ -120,8 +125,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     bodyLimit: whole('BODY_LIMIT', 6 * 1024 * 1024, 64 * 1024, 1024),
     maxConnections: whole('MAX_CONNECTIONS', 1_000_000, 4096, 1),
     overloadMs: whole('OVERLOAD_MS', 10_000, 10),
-    metrics: text('METRICS', 'on', /^(on|off)$/, 'on or off') === 'on',
-    tracesEndpoint: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT || '',
+    // CloudWatch asks for money for each.
+    metrics: text('METRICS', env.AWS_LAMBDA_FUNCTION_NAME ? 'off' : 'on', /^(on|off)$/, 'on or off') === 'on',
+    tracesEndpoint:
+      text(TRACES, '', COLLECTOR, 'a URL of http or https') ||
+      text(TELEMETRY, '', COLLECTOR, 'a URL of http or https').replace(/(.)\/?$/, '$1/v1/traces'),
     basePath: text('BASE_PATH', '', /^(\/[A-Za-z0-9._~-]+)*$/, 'a path such as /api/v1'),
     functionName: env.AWS_LAMBDA_FUNCTION_NAME ?? '',
     version,

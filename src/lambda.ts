@@ -35,15 +35,23 @@ await app.ready()
  */
 export function handler(event: unknown, context: Context): Promise<unknown> {
   return requestId.run(context.awsRequestId, async () => {
-    if (Value.Check(GatewayEvent, event)) {
-      // The wrapper would put the URL together otherwise: it decodes twice, and fails where that can't be done.
-      return answerGateway({ ...event, ...NO_QUERY, path: eventUrl(event, config) }, context)
+    try {
+      if (Value.Check(GatewayEvent, event)) {
+        // The wrapper would put the URL together otherwise: it decodes twice, and fails where that can't be done.
+        return await answerGateway({ ...event, ...NO_QUERY, path: eventUrl(event, config) }, context)
+      }
+      if (PREDICTION_FIELDS.some((name) => Object.hasOwn(Object(event), name))) {
+        const headers = { 'content-type': 'application/json' }
+        return (
+          await app.inject({ method: 'POST', url: '/predict', headers, payload: written(event) })
+        ).json()
+      }
+      throw coded('KSR_UNKNOWN_EVENT')
+    } finally {
+      // Lambda stops the process once this returns.
+      app.metrics.flush()
+      await app.flushTraces()
     }
-    if (PREDICTION_FIELDS.some((name) => Object.hasOwn(Object(event), name))) {
-      const headers = { 'content-type': 'application/json' }
-      return (await app.inject({ method: 'POST', url: '/predict', headers, payload: written(event) })).json()
-    }
-    throw coded('KSR_UNKNOWN_EVENT')
   })
 }
 

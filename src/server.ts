@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.js'
 import { type Config, loadConfig } from './config.js'
-import { hearOrders, RELOAD_SIGNALS, runWorkers, STOP_SIGNALS } from './workers.js'
+import { hearOrders, RELOAD_SIGNALS, runWorkers, STOP_SIGNALS, workerPeers } from './workers.js'
 
 const CLOSE_WITHIN_MS = 10_000
 
@@ -16,7 +16,7 @@ try {
 }
 
 async function serve(config: Config): Promise<void> {
-  const app = buildApp(config)
+  const app = buildApp(config, { peers: cluster.isWorker ? workerPeers() : undefined })
   const { close } = closeWithGrace(
     {
       delay: CLOSE_WITHIN_MS,

@@ -19,6 +19,21 @@ const SETTLED_MS = 10_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000
 
+/** What a worker asks all of them: which question of its is it, who it is, and how many they are. */
+interface Question {
+  question: number
+  by: number
+  of: number
+}
+/** What one of them answers. */
+interface Answer extends Question {
+  from: number
+  answer: unknown
+}
+
+/** A worker that is well answers in a turn of its event loop. */
+const ANSWER_WITHIN_MS = 2000
+
 /**
  * Serves with several processes on one port, each run as this one was; resolves when all have ended. One that dies is
  * replaced, also by one that can't start for now, as long as others serve. Before all were up once, or where nobody
@@ -48,6 +63,11 @@ export function runWorkers(count: number): Promise<number> {
         // What it was told before it could hear is lost.
         tell(worker, order)
         if (reloads > before) tell(worker, 'reload')
+      })
+      worker.on('message', (message: Question | Answer) => {
+        if ('answer' in message) return cluster.workers?.[message.by]?.send(message, () => {})
+        const asked = [...new Set(serving).add(worker)]
+        for (const one of asked) one.send({ ...message, by: worker.id, of: asked.length }, () => {})
       })
       const ended = new Promise<string | number>((resolve) => {
         worker.once('exit', (code, signal) => resolve(signal ?? code))
@@ -126,4 +146,37 @@ export function hearOrders({ close, reload }: { close(): void; reload(): void })
     close()
   }
   process.on('message', hear)
+}
+
+/** How a worker learns what all of them have to say, itself included: each says what `answer` was given. */
+export function workerPeers() {
+  const { id } = cluster.worker as Worker
+  const send = (message: object) => process.send?.(message)
+  const heard = new Map<number, (answer: Answer) => void>()
+  let own: () => unknown = () => null
+  let question = 0
+  process.on('message', (message: Order | Question | Answer) => {
+    if (typeof message !== 'object') return
+    if ('answer' in message) heard.get(message.question)?.(message)
+    else send({ ...message, from: id, answer: own() })
+  })
+  return {
+    answer(tell: () => unknown): void {
+      own = tell
+    },
+    /** @throws where one of them does not answer in time */
+    ask(): Promise<Map<number, unknown>> {
+      const asked = question++
+      const answers = new Map<number, unknown>()
+      return new Promise<Map<number, unknown>>((resolve, reject) => {
+        const late = () => reject(new Error(`No more than ${answers.size} workers answered`))
+        setTimeout(late, ANSWER_WITHIN_MS).unref()
+        heard.set(asked, ({ from, of, answer }) => {
+          answers.set(from, answer)
+          if (answers.size === of) resolve(answers)
+        })
+        send({ question: asked })
+      }).finally(() => heard.delete(asked))
+    },
+  }
 }

@@ -95,7 +95,7 @@ t.test('every setting is read', async (t) => {
     maxConnections: 100,
     overloadMs: 0,
     metrics: false,
-    tracesEndpoint: 'http://collector:4318',
+    tracesEndpoint: 'http://collector:4318/v1/traces',
     basePath: '/api/v1',
     functionName: 'recognition',
   })
@@ -160,6 +160,8 @@ t.test('a value that a setting can not have stops the start and is named', async
     ['MAX_CONNECTIONS', '0'],
     ['OVERLOAD_MS', '0.5'],
     ['METRICS', 'yes'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://'],
     ['BASE_PATH', 'api'],
     ['BASE_PATH', '/api/'],
   ] as const) {
@@ -191,6 +193,27 @@ t.test('what stands in for S3 is asked with the bucket in the path', async (t) =
     t.ok(loadConfig({ [name]: 'http://localhost:4566' }).s3PathStyle, name)
     t.notOk(loadConfig({ [name]: '' }).s3PathStyle, name)
   }
+})
+
+t.test(
+  'traces are sent to what OpenTelemetry says: a URL of their own, or one that all signals share',
+  async (t) => {
+    for (const [shared, own, endpoint] of [
+      ['http://collector:4318', '', 'http://collector:4318/v1/traces'],
+      ['https://collector.example/otlp/', '', 'https://collector.example/otlp/v1/traces'],
+      ['', 'http://collector:4318/spans', 'http://collector:4318/spans'],
+      ['http://collector:4318', 'http://other:4318/v1/traces', 'http://other:4318/v1/traces'],
+      ['', '', ''],
+    ] as const) {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: shared, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: own }
+      t.equal(loadConfig(env).tracesEndpoint, endpoint)
+    }
+  },
+)
+
+t.test('on Lambda, where each costs money, there are metrics only where they are asked for', async (t) => {
+  t.notOk(loadConfig({ AWS_LAMBDA_FUNCTION_NAME: 'recognition' }).metrics)
+  t.ok(loadConfig({ AWS_LAMBDA_FUNCTION_NAME: 'recognition', METRICS: 'on' }).metrics)
 })
 
 t.test('models from a folder and from S3 at once stop the start', async (t) => {

@@ -1,4 +1,4 @@
-import { channel } from 'node:diagnostics_channel'
+import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
 import type { FeatureRow } from '../keystroke/times.js'
 
@@ -6,6 +6,16 @@ import type { FeatureRow } from '../keystroke/times.js'
 export const BATCH_CHANNEL = 'keystroke-recognition.batch'
 export interface BatchMessage {
   model: string
+  rows: number
+  /** How long the runtime took. */
+  ms: number
+}
+
+/** Traces each row, from when it comes to its answer, where its request waits for it. */
+export const ROW_CHANNEL = 'keystroke-recognition.row'
+export interface RowMessage {
+  model: string
+  /** How many rows its batch has, once that is run. */
   rows: number
 }
 
@@ -38,11 +48,19 @@ export interface BatchOptions<Answer> {
 interface Waiting<Answer> {
   row: FeatureRow
   isCheck: boolean
+  message: RowMessage | undefined
   resolve(answer: Answer): void
   reject(error: unknown): void
 }
 
 const batches = channel(BATCH_CHANNEL)
+const traced = tracingChannel<RowMessage>(ROW_CHANNEL)
+let waitingNow = 0
+
+/** How many rows of all models wait for a run, or are in one. */
+export function rowsWaiting(): number {
+  return waitingNow
+}
 
 /**
  * Runs the rows of one turn of the event loop together. A run costs as much as several rows do, and all that arrived
@@ -67,8 +85,15 @@ export class Batch<Answer> {
    * @throws where this row alone is not answered, or with nothing that can be an answer
    */
   run(row: FeatureRow, isCheck = false): Promise<Answer> {
+    if (!traced.start.hasSubscribers) return this.#wait(row, isCheck)
+    const message: RowMessage = { model: this.#options.model, rows: 0 }
+    return traced.tracePromise(() => this.#wait(row, isCheck, message), message)
+  }
+
+  #wait(row: FeatureRow, isCheck: boolean, message?: RowMessage): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ row, isCheck, resolve, reject })
+      this.#waiting.push({ row, isCheck, message, resolve, reject })
+      waitingNow++
       if (!this.#running) this.#ran = this.#runAll()
     })
   }
@@ -88,10 +113,12 @@ export class Batch<Answer> {
     const { model, input, outputs: names, read, condition } = this.#options
     const waiting = this.#waiting
     let rows = Math.min(waiting.length, most)
+    let started = 0
     // `run` calls the runtime at the end of the turn, which reads the feed only then: with who has come until then.
     const feeds = {
       get [input]() {
         rows = Math.min(waiting.length, most)
+        if (batches.hasSubscribers) started = performance.now()
         return tensor(waiting.slice(0, rows).map(({ row }) => row))
       },
     }
@@ -104,7 +131,10 @@ export class Batch<Answer> {
     const other = names.find((name) => outputs[name]?.dims[0] !== rows)
     // Nobody knows whose answer is missing.
     if (other !== undefined) return this.#runApart(rows, `it does not answer ${other} for each of the rows`)
+    const ms = batches.hasSubscribers ? performance.now() - started : 0
+    waitingNow -= rows
     for (const [place, one] of waiting.splice(0, rows).entries()) {
+      if (one.message) one.message.rows = rows
       try {
         one.resolve(read(outputs, place))
         if (!one.isCheck) condition.failing = false
@@ -112,13 +142,15 @@ export class Batch<Answer> {
         this.#refuse(one, (error as Error).message)
       }
     }
-    if (batches.hasSubscribers) batches.publish({ model, rows } satisfies BatchMessage)
+    if (batches.hasSubscribers) batches.publish({ model, rows, ms } satisfies BatchMessage)
   }
 
   /** One of several rows is at fault: each gets its own answer. */
   async #runApart(rows: number, reason: string): Promise<void> {
-    if (rows === 1) this.#refuse(this.#waiting.shift() as Waiting<Answer>, reason)
-    else for (let left = rows; left > 0; left--) await this.#runSome(1)
+    if (rows === 1) {
+      waitingNow--
+      this.#refuse(this.#waiting.shift() as Waiting<Answer>, reason)
+    } else for (let left = rows; left > 0; left--) await this.#runSome(1)
   }
 
   #refuse({ isCheck, reject }: Waiting<Answer>, reason: string): void {

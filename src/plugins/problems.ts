@@ -6,6 +6,7 @@ import fp from 'fastify-plugin'
 import { CodedError, coded, type ErrorCode, type FieldError } from '../errors.js'
 import type { Problem } from '../schemas/problem.js'
 import { meantAlternative } from '../schemas/sample.js'
+import type { Refusal } from '../telemetry/recorder.js'
 
 type Fault = NonNullable<FastifyError['validation']>[number]
 
@@ -23,6 +24,15 @@ const FASTIFY_ERRORS: Record<string, ErrorCode> = {
 const UNREADABLE: Record<string, ErrorCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'KSR_REQUEST_TIMEOUT',
   HPE_HEADER_OVERFLOW: 'KSR_HEADERS_TOO_LARGE',
+}
+
+/** What is refused although nothing is wrong with it. */
+const REFUSALS: { [Code in ErrorCode]?: Refusal } = {
+  KSR_UNAUTHORIZED: 'unauthorized',
+  KSR_TOO_MANY_REQUESTS: 'rate-limit',
+  KSR_CLAIMS_PAUSED: 'claims-paused',
+  KSR_OVERLOADED: 'overload',
+  KSR_TIMEOUT: 'timeout',
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
@@ -59,11 +69,12 @@ export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): 
     socket.destroy()
     return
   }
-  const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), randomUUID())
+  const id = randomUUID()
+  const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), id)
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`,
   )
 }
 
@@ -78,6 +89,8 @@ export function answerProblem(
   if (error.statusCode >= 500) request.log.error({ err: cause }, 'request failed')
   else request.log.info({ code: error.code }, 'request refused')
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
+  const refusal = REFUSALS[error.code as ErrorCode]
+  if (refusal) request.server.metrics.refused(refusal)
   return reply.code(error.statusCode).type('application/problem+json').send(problemOf(error, request.id))
 }
 

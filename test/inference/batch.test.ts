@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { InferenceSession, type Tensor } from 'onnxruntime-node'
 import t from 'tap'
 import { BATCH_CHANNEL, Batch } from '../../src/inference/batch.js'
+import { withoutTime } from '../fixtures/batches.js'
 import { BOOL, FLOAT, INT64, integers, model, node, number, value } from '../fixtures/onnx.js'
 
 // As the service does: the runtime reports to its makers unless told not to before it starts.
@@ -18,7 +19,7 @@ async function open(t: Test, { classes = 3, bytes = chooser() } = {}) {
   const session = await InferenceSession.create(bytes, { logSeverityLevel: 4 })
   t.teardown(() => session.release().catch(() => {}))
   const runs: unknown[] = []
-  const note = (batch: unknown) => runs.push(batch)
+  const note = (batch: unknown) => runs.push(withoutTime(batch))
   subscribe(BATCH_CHANNEL, note)
   t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
   const read = ({ label }: Record<string, Tensor>, place: number) => {

@@ -7,6 +7,7 @@ import type { ComposedEntry, TimingsEntry } from '../../src/inference/manifest.j
 import { loadModelSet } from '../../src/inference/model-set.js'
 import { modelFolder } from '../../src/inference/model-source.js'
 import { Recogniser } from '../../src/inference/recogniser.js'
+import { withoutTime } from '../fixtures/batches.js'
 import { narrowing } from '../fixtures/faulty.js'
 import { MODELS, readGolden, TYPISTS } from '../fixtures/models.js'
 import { bytesOf, CLASSES, ENTRIES } from '../fixtures/tiny.js'
@@ -162,7 +163,7 @@ t.test('a composed model adds its members up by their weights', async (t) => {
 
 t.test('requests to a composed model and to its members share runs', async (t) => {
   const runs: unknown[] = []
-  const note = (batch: unknown) => runs.push(batch)
+  const note = (batch: unknown) => runs.push(withoutTime(batch))
   subscribe(BATCH_CHANNEL, note)
   t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
   await Promise.all([

@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import { BATCH_CHANNEL } from '../../src/inference/batch.js'
 import type { Recogniser } from '../../src/inference/recogniser.js'
+import { withoutTime } from '../fixtures/batches.js'
 import { build, postTo, SUMMARY } from '../fixtures/build.js'
 import { readGolden, TYPISTS } from '../fixtures/models.js'
 
@@ -464,7 +465,7 @@ t.test('best is served alone as well as with its members', async (t) => {
 
 t.test('requests of one turn to best and to its members share runs', async (t) => {
   const runs: unknown[] = []
-  const note = (batch: unknown) => runs.push(batch)
+  const note = (batch: unknown) => runs.push(withoutTime(batch))
   subscribe(BATCH_CHANNEL, note)
   t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
   const payload = { attempts: [{ keystrokes: KEYSTROKES }, { keystrokes: KEYSTROKES }] }
@@ -480,7 +481,7 @@ t.test('requests of one turn to best and to its members share runs', async (t) =
 
 t.test('requests of one turn share a run of their model', async (t) => {
   const runs: unknown[] = []
-  const note = (batch: unknown) => runs.push(batch)
+  const note = (batch: unknown) => runs.push(withoutTime(batch))
   subscribe(BATCH_CHANNEL, note)
   t.teardown(() => unsubscribe(BATCH_CHANNEL, note))
   const ask = () => app.inject({ method: 'POST', url: '/predict/rf', payload: SUMMARY })
