@@ -62,6 +62,7 @@ export const metrics = fp(
     peers?.answer(own)
     app.metrics.scrape = async () =>
       exposition(peers ? await ofAll(peers) : [{ labels: {}, families: own() }])
+    app.addHook('onReady', async () => metrics.open())
     app.addHook('onClose', async () => metrics.close())
     record(app, requests, metrics)
   },
@@ -79,7 +80,8 @@ async function ofAll(peers: Peers) {
 function record(app: FastifyInstance, requests: RequestLog, recorder: Recorder): void {
   requests.recorder = recorder
   const ran = (run: unknown) => recorder.ran(run as Run)
-  subscribe(BATCH_CHANNEL, ran)
+  // What models are tried with when they are loaded is no request.
+  app.addHook('onReady', async () => subscribe(BATCH_CHANNEL, ran))
   app.addHook('onClose', async () => {
     unsubscribe(BATCH_CHANNEL, ran)
   })

@@ -84,6 +84,10 @@ export class Metrics implements Recorder {
 
   constructor(sources: Sources) {
     this.#sources = sources
+  }
+
+  /** Begins to look at the event loop. */
+  open(): void {
     this.#delay.enable()
   }
 

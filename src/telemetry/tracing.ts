@@ -111,13 +111,16 @@ export function openTracing({ endpoint, version, onReach }: TracingOptions): Tra
     },
 
     rowStarts(row) {
+      // What models are tried with when they are loaded is no request.
+      if (!trace.getActiveSpan()) return
       spans.set(row, tracer.startSpan('inference', { attributes: { [MODEL]: row.model } }))
     },
 
     rowEnds(row) {
       const span = spans.get(row)
-      if (row.error !== undefined) span?.setStatus({ code: SpanStatusCode.ERROR })
-      span?.setAttribute(ROWS, row.rows).end()
+      if (!span) return
+      if (row.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
+      span.setAttribute(ROWS, row.rows).end()
     },
 
     async flush() {
