@@ -169,7 +169,7 @@ export function workerPeers() {
       const asked = question++
       const answers = new Map<number, unknown>()
       return new Promise<Map<number, unknown>>((resolve, reject) => {
-        const late = () => reject(new Error(`No more than ${answers.size} workers answered`))
+        const late = () => reject(new Error(`Only ${answers.size} of the workers answered`))
         setTimeout(late, ANSWER_WITHIN_MS).unref()
         heard.set(asked, ({ from, of, answer }) => {
           answers.set(from, answer)
