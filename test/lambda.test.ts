@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
+import { startCollector } from './fixtures/collector.js'
+import { checkEmf } from './fixtures/emf.js'
 import { bodyOf, EVENTS, type Event, withBody, withMethod, withPath } from './fixtures/events.js'
 import { copyModels, readGolden } from './fixtures/models.js'
 
@@ -251,6 +253,51 @@ t.test('log lines are one JSON object each, with the request id of AWS', async (
       { reqId: 'b', route: '/predict', status: 400 },
     ],
   )
+})
+
+t.test('the request id of AWS stays that of the request, whatever its caller calls it', async (t) => {
+  const headers = { ...HTTP.headers, 'x-request-id': 'caller.1' }
+  const answer = (await invoke({ ...HTTP, headers })) as Answer
+  t.equal(answer.headers['x-request-id'], ID)
+})
+
+t.test('where metrics are on, each invocation is a line that CloudWatch makes them from', async (t) => {
+  const event = JSON.stringify(HTTP)
+  const { out, status } = await run(
+    `await handler(${event}, { awsRequestId: 'a' })
+    await handler({ Model: 'Best', keystrokes: ${JSON.stringify(KEYSTROKES)} }, { awsRequestId: 'b' })
+    await handler({ Model: 'KNN' }, { awsRequestId: 'c' })
+    await handler({ key1: 'value1' }, { awsRequestId: 'd' }).catch(() => {})`,
+    { METRICS: 'on', LOG_LEVEL: 'silent' },
+  )
+  t.equal(status, 0)
+  const lines = out.trim().split('\n')
+  const found = lines.map((line) => checkEmf(JSON.parse(line)))
+  t.match(found, [
+    { route: '/', status: '200', model: 'rf', ColdStart: 1, BatchRows: 1, Latency: Number },
+    { route: '/predict', status: '200', ColdStart: 0, BatchRows: 1, InferenceTime: Number },
+    { BatchRows: 1, InferenceTime: Number },
+    { route: '/predict', status: '400', ColdStart: 0, Latency: Number },
+    { ColdStart: 0, MemoryUsed: Number },
+  ])
+  t.same([found[1]?.model, found[2]?.model].sort(), ['templates', 'trees'])
+  t.equal(found.length, 5)
+})
+
+t.test('metrics are off there unless they are asked for', async (t) => {
+  const { out } = await run(`await handler(${JSON.stringify(HTTP)}, { awsRequestId: 'a' })`)
+  t.notMatch(out, /_aws/)
+})
+
+t.test('traces are sent before the invocation ends, for after it nothing runs', async (t) => {
+  const { url, spans } = await startCollector(t)
+  const { out } = await run(
+    `await handler(${JSON.stringify(HTTP)}, { awsRequestId: 'a' })
+    process.stdout.write('ended', () => process.kill(process.pid, 'SIGKILL'))`,
+    { OTEL_EXPORTER_OTLP_ENDPOINT: url, LOG_LEVEL: 'silent' },
+  )
+  t.equal(out, 'ended')
+  t.match(spans(), [{ name: 'inference' }, { name: 'POST /' }])
 })
 
 t.test('all is loaded before the first event', async (t) => {

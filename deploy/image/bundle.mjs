@@ -2,6 +2,7 @@
 //
 //   dist/server.js, dist/lambda.js   the entries, as modules
 //   dist/service.cjs                 all other code, ours and that of libraries, run by dist/load.cjs
+//   dist/tracing.cjs                 what sends traces, for a service that is told to
 //   dist/warm.mjs                    keeps what V8 compiled of it, for the next start
 //   node_modules/onnxruntime-node/   the runtime, for one platform
 //   node_modules/@fastify/…          the schema compilers, for schemas that were not compiled here; the page at /docs
@@ -13,7 +14,7 @@
 // The models are the image's to add. METAFILES is where to write what esbuild says of what it bundled.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { StandaloneValidator } from '@fastify/ajv-compiler'
@@ -78,11 +79,21 @@ await build({
   external: [RUNTIME, S3, ...COMPILERS, ...PAGE],
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
-  plugins: [asImported(), precompiledSchemas(await compileSchemas())],
+  plugins: [asImported(), apart('telemetry/tracing'), precompiledSchemas(await compileSchemas())],
 })
 // What few load, and nobody debugs: names are not worth their place.
 await bundleTogether(COMPILERS, { minifyIdentifiers: true })
 await bundleTogether(PAGE, { minifyIdentifiers: true, plugins: [without('glob', 'supports-color')] })
+await build({
+  ...common,
+  entryPoints: [join(root, 'dist/telemetry/tracing.js')],
+  outfile: join(dist, 'tracing.cjs'),
+  format: 'cjs',
+  // Matches patterns of paths, of which there are none here.
+  external: ['minimatch'],
+  mainFields: ['module', 'main'],
+  minifyIdentifiers: true,
+})
 await bundlePackage(S3, { minifyIdentifiers: true, only: ['GetObjectCommand', 'S3Client'] })
 await bundlePackage(RUNTIME, {
   define: { 'process.platform': '"linux"', 'process.arch': JSON.stringify(architecture) },
@@ -177,6 +188,19 @@ function entryImports(imports) {
       })
       onLoad({ filter: /.*/, namespace: 'service' }, ({ path }) => ({
         contents: `module.exports = require('./load.cjs').service[${JSON.stringify(path)}]`,
+      }))
+    },
+  }
+}
+
+/** Leaves a module of ours to a file of its own beside this one. */
+function apart(module) {
+  return {
+    name: 'apart',
+    setup({ onResolve }) {
+      onResolve({ filter: new RegExp(`/${module}\\.js$`) }, () => ({
+        path: `./${basename(module)}.cjs`,
+        external: true,
       }))
     },
   }

@@ -1,5 +1,14 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { arch, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +17,7 @@ import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { startBucket } from '../../fixtures/bucket.js'
 import { build, SUMMARY } from '../../fixtures/build.js'
+import { startCollector } from '../../fixtures/collector.js'
 import { MODELS, readGolden } from '../../fixtures/models.js'
 import { pathsOn } from '../../fixtures/page.js'
 
@@ -41,7 +51,7 @@ async function answers(
         queryStringParameters: Object.fromEntries(new URLSearchParams(query)) }
       answers.push(await handler(event, { awsRequestId: 'id' }))
     }
-    const loaded = Object.keys((await import('node:module')).Module._cache).filter((path) => path.includes('/node_modules/@'))
+    const loaded = Object.keys((await import('node:module')).Module._cache).filter((path) => /node_modules\\/@|tracing/.test(path))
     console.log(JSON.stringify({ cold, loaded, answers }))
   `
   const { stdout } = await promisify(execFile)(
@@ -105,6 +115,15 @@ t.test('models are read from a bucket, and what reads them is loaded for that al
   const { answers: given, loaded } = await answers([request], settings)
   t.match(JSON.parse(given[0].body), { user: 84, model: 'rf' })
   t.same(loaded, [join(folder, 'node_modules/@aws-sdk/client-s3/dist/index.js')])
+})
+
+t.test('traces are sent where they are wanted, and what sends them is loaded for that alone', async (t) => {
+  const { url, spans } = await startCollector(t)
+  const request = { method: 'POST', url: '/predict/rf', payload: JSON.stringify(SUMMARY) }
+  const { loaded } = await answers([request], { OTEL_EXPORTER_OTLP_ENDPOINT: url })
+  t.match(spans(), [{ name: 'inference' }, { name: 'POST /predict/:model' }])
+  t.same(loaded, [join(folder, 'dist/tracing.cjs')])
+  t.ok(statSync(join(folder, 'dist/tracing.cjs')).size < 250_000)
 })
 
 t.test('code that V8 has compiled is kept for the next start, and only on demand', async (t) => {
@@ -195,6 +214,7 @@ t.test('no path of the machine that made it is in it', async (t) => {
     'dist/server.js',
     'dist/lambda.js',
     'dist/service.cjs',
+    'dist/tracing.cjs',
     'sbom.cdx.json',
     'THIRD-PARTY-LICENCES.txt',
   ]
