@@ -28,6 +28,7 @@ t.test('every route of the service is documented, and nothing else', async (t) =
     '/health',
     '/health/live',
     '/health/ready',
+    '/metrics',
     '/models',
     '/models/{model}',
     '/predict',

@@ -55,7 +55,7 @@ t.test('the settings are those of the function, and what its gateway does', asyn
   // That of the path is the stage's where it is not given.
   const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): .*?!Ref (\w+)/gm)]
   const pairs = (found: RegExpExecArray[]) => found.map(([, name, parameter]) => `${name}=${parameter}`)
-  t.equal(environment.length, 15)
+  t.equal(environment.length, 16)
   const ofGateway = ['JWT_JWKS_URL=JwtJwksUrl', 'JWT_ISSUER=JwtIssuer', 'JWT_AUDIENCE=JwtAudience']
   t.same(pairs(environment), [...pairs(ofFunction), ...ofGateway, 'RATE_LIMIT=RateLimit'])
 })

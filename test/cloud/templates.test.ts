@@ -25,6 +25,7 @@ const COMBINATIONS: Parameters[] = [
   DOMAIN,
   { ...DOMAIN, HostedZoneId: 'Z0123456789ABCDEFGHIJ' },
   { Tracing: 'Active' },
+  { Metrics: 'on' },
   { AlarmTopicArn: ARN.topic },
   { ModelUri: 's3://models', ModelPublicKey: `${'A'.repeat(59)}=` },
   { ModelUri: 's3://models/keystrokes/v2', Models: 'best,rf', LogLevel: 'warn', MaxCandidates: '0' },
