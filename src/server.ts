@@ -6,6 +6,9 @@ import { hearOrders, RELOAD_SIGNALS, runWorkers, STOP_SIGNALS, workerPeers } fro
 
 const CLOSE_WITHIN_MS = 10_000
 
+/** Faults of native code: a process that listens to them does not end, but meets the same fault again for ever. */
+const FAULT_SIGNALS = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
+
 try {
   const config = loadConfig()
   if (config.workers > 1 && cluster.isPrimary) process.exit(await runWorkers(config.workers))
@@ -21,7 +24,7 @@ async function serve(config: Config): Promise<void> {
     {
       delay: CLOSE_WITHIN_MS,
       logger: app.log,
-      skip: [...RELOAD_SIGNALS, ...(cluster.isWorker ? STOP_SIGNALS : [])],
+      skip: [...FAULT_SIGNALS, ...RELOAD_SIGNALS, ...(cluster.isWorker ? STOP_SIGNALS : [])],
     },
     async ({ signal, err }) => {
       if (err) app.log.fatal({ err }, 'closing after a fault')

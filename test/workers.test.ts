@@ -7,13 +7,12 @@ import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { SUMMARY } from './fixtures/build.js'
-import { Connection } from './fixtures/connection.js'
+import { Connection, post } from './fixtures/connection.js'
 import { copyModels, MODELS, putModels, TYPISTS } from './fixtures/models.js'
 import { parseScrape, values } from './fixtures/scrape.js'
 import { output, start } from './fixtures/server.js'
 
-const BODY = JSON.stringify(SUMMARY)
-const ASK = `POST /predict/rf HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`
+const ASK = post('/predict/rf', SUMMARY)
 
 t.test('several workers serve on one port', async (t) => {
   const server = start({ WORKERS: '2', MODELS: 'rf' })

@@ -3,6 +3,7 @@ export interface Counts {
   failed: number
   lost: number
   refused: number
+  slowestMs: number
   faults: string[]
 }
 

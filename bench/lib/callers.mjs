@@ -15,10 +15,11 @@ const RETRY_MS = 5
  * @param pauseMs how long they rest between two requests, at most; each time another while
  * @returns `counts`, which grow, and `stop()`, which resolves with them when the last request is answered or lost:
  * `answered`; `failed`, by status or a wrong body; `lost`, sent over a connection that was not announced to close, and
- * not answered; `refused`, no requests, but connections that were not to be had; `faults`, the first of each kind
+ * not answered; `refused`, no requests, but connections that were not to be had; `slowestMs`, the longest that an answer
+ * took; `faults`, the first of each kind
  */
 export function startCallers({ port, requests, check }, { connections, pauseMs = 0 }) {
-  const counts = { answered: 0, failed: 0, lost: 0, refused: 0, faults: [] }
+  const counts = { answered: 0, failed: 0, lost: 0, refused: 0, slowestMs: 0, faults: [] }
   let calling = true
 
   async function call(first) {
@@ -33,6 +34,7 @@ export function startCallers({ port, requests, check }, { connections, pauseMs =
           continue
         }
       }
+      const asked = performance.now()
       const answer = await connection.ask(requests[index])
       if (answer === undefined) note('lost', connection.fault())
       else {
@@ -40,6 +42,7 @@ export function startCallers({ port, requests, check }, { connections, pauseMs =
           if (answer.status !== '200') throw new Error(`answered ${answer.status}: ${answer.body}`)
           check(answer.body, index)
           counts.answered++
+          counts.slowestMs = Math.max(counts.slowestMs, performance.now() - asked)
         } catch (error) {
           note('failed', error.message)
         }

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const SERVER_CORE = '0'
+export const SERVER_CORE = '0'
 const CLIENT_CORE = '1'
 export const BOTH_CORES = '0,1'
 const START_WITHIN_MS = 60_000
@@ -88,7 +88,7 @@ export async function runScript(name, ...args) {
   return messages
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
@@ -143,6 +143,6 @@ function cpuOf(pid) {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
-function rssOf(pid) {
+export function rssOf(pid) {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
 }
