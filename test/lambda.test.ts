@@ -209,6 +209,7 @@ t.test('any other event fails the invocation, and says what the function answers
     { ...sent('rest-v1-proxy'), headers: 'none' },
     { ...sent('rest-v1-proxy'), headers: { accept: { toString: 1, valueOf: 1 } } },
     { ...sent('rest-v1-proxy'), multiValueHeaders: { accept: [{ toString: 1, valueOf: 1 }] } },
+    { ...sent('rest-v1-proxy'), multiValueHeaders: { accept: [null, 'text/plain'] } },
     { ...sent('rest-v1-proxy'), queryStringParameters: { top: { toString: 1, valueOf: 1 } } },
     { ...sent('rest-v1-proxy'), requestContext: { stage: 'prod', identity: { sourceIp: [] } } },
     { ...sent('rest-v1-proxy'), requestContext: { stage: 'prod', requestId: { toString: 1, valueOf: 1 } } },

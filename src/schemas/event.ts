@@ -6,7 +6,7 @@ const Path = Type.String({ pattern: '^/' })
 const Method = Type.String({ pattern: `^(${METHODS.join('|')})$` })
 // What a gateway leaves out it may also send as null.
 const Values = Type.Union([Type.Record(Type.String(), Text), Type.Null()])
-const Lists = Type.Union([Type.Record(Type.String(), Type.Array(Text)), Type.Null()])
+const Lists = Type.Union([Type.Record(Type.String(), Type.Array(Type.String())), Type.Null()])
 const content = {
   body: Type.Optional(Text),
   isBase64Encoded: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),

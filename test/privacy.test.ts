@@ -1,0 +1,398 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { build } from './fixtures/build.js'
+import { CANARY_SUMMARY, CANARY_USERS, canariesIn, canaryKeystrokes, MARK } from './fixtures/canary.js'
+import { EVENTS, withBody, withMethod, withPath } from './fixtures/events.js'
+import { start } from './fixtures/server.js'
+import { failingModels } from './fixtures/tiny.js'
+
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+type App = ReturnType<typeof build>
+
+/** What says something about requests beside the log and the answers to them: looked at after them. */
+const sinks: ((app: App) => string | Promise<string>)[] = [async (app) => (await app.inject('/metrics')).body]
+
+interface Request {
+  method: string
+  url: string
+  headers?: Record<string, string>
+  payload?: string
+}
+
+/** What a route takes, by keys of the text: good ones, and such as have a meaning that is none. A new one belongs here. */
+const BODIES: Record<string, (keys: number) => object[]> = {
+  'POST /predict/:model': (keys) => samples(keys),
+  'POST /predict': (keys) => samples(keys).map((sample) => ({ Model: 'best', ...sample })),
+  'POST /': (keys) => samples(keys).map((sample) => ({ Model: 'RF', ...sample })),
+  'POST /verify/:model': (keys) =>
+    samples(keys).flatMap((sample) => [84, ...CANARY_USERS].map((user) => ({ user, ...sample }))),
+}
+
+function samples(keys: number): object[] {
+  const good = canaryKeystrokes(keys)
+  const [first, second] = good as [(typeof good)[0], (typeof good)[0]]
+  const typing = { keystrokes: good }
+  return [
+    CANARY_SUMMARY,
+    typing,
+    { attempts: [typing, typing] },
+    { attempts: Array(8).fill(typing) },
+    { keystrokes: good.slice(1) },
+    { keystrokes: [...good, first] },
+    { keystrokes: good.with(1, { press: second.press, release: second.press - 271828.182845 }) },
+    { keystrokes: good.with(0, { press: second.press + 271828.182845, release: 1e9 }) },
+    { attempts: [typing, { keystrokes: good.toReversed() }] },
+  ]
+}
+
+// What comes from the caller, is no business of the log, and may be anything.
+const HEADERS = Object.fromEntries(
+  [
+    'authorization',
+    'cookie',
+    'user-agent',
+    'referer',
+    'origin',
+    'x-api-key',
+    'x-forwarded-for',
+    'forwarded',
+    'host',
+  ].map((name) => [name, `${MARK}-271828.182845`]),
+)
+const JSON_TYPE = { ...HEADERS, 'content-type': 'application/json' }
+
+/** Everything that can be asked of a route, well and badly. */
+function requestsOf(route: string, keys: number, names: string[], bodyLimit: number): Request[] {
+  const [method = '', pattern = ''] = route.split(' ')
+  const urls = pattern.includes(':model')
+    ? [...names, `${MARK}-model`, '%E0%A4%A', 'x'.repeat(101)].map((name) => pattern.replace(':model', name))
+    : [pattern.replace('*', `${MARK}/271828.182845`), pattern.replace('*', 'json')]
+  const queries = [
+    'top=271828.182845',
+    `top=${MARK}`,
+    `${MARK}=271828.182845`,
+    'fpir=0.271828182845',
+    'fmr=0.271828182845',
+  ]
+  const [url = ''] = urls
+  const asked = [...urls, ...queries.map((query) => `${url}?${query}`)]
+  if (method !== 'POST') {
+    return [
+      ...asked.map((url) => ({ method, url, headers: HEADERS })),
+      { method, url: pattern, headers: { ...HEADERS, accept: `text/${MARK}` } },
+      { method: 'PATCH', url: `${pattern}?${MARK}=271828.182845`, headers: HEADERS },
+    ]
+  }
+  const bodies = (BODIES[route]?.(keys) ?? []).map((body) => JSON.stringify(body))
+  const [good = ''] = bodies
+  const bad = [
+    ...bodies.map((body) => body.slice(0, -9)),
+    ...bodies.map((body) => body.replace(/(\d+\.\d+)/, '"$1"')),
+    ...bodies.map((body) => body.replace('{', `{"${MARK}":271828.182845,"271828.182845":1,`)),
+    ...bodies.map((body) => body.replace('{', '{"__proto__":{"a":271828.182845},')),
+    ...bodies.map((body) => body.replaceAll(/(\d+\.\d+)/g, '$1e300')),
+    `${MARK} 271828.182845`,
+    `"${MARK}"`,
+    '271828.182845',
+    '',
+    good.padEnd(bodyLimit + 1),
+  ]
+  return [
+    ...asked.flatMap((url) => bodies.map((payload) => ({ method, url, headers: JSON_TYPE, payload }))),
+    ...bad.map((payload) => ({ method, url, headers: JSON_TYPE, payload })),
+    { method, url, headers: { ...HEADERS, 'content-type': `text/${MARK}` }, payload: good },
+    { method, url, headers: { ...JSON_TYPE, 'content-encoding': 'gzip' }, payload: good },
+    { method, url, headers: { ...JSON_TYPE, accept: `text/${MARK}` }, payload: good },
+    { method, url, headers: { ...JSON_TYPE, 'content-length': '9' }, payload: good },
+    { method: 'PUT', url: `${url}?${MARK}=271828.182845`, headers: JSON_TYPE, payload: good },
+  ]
+}
+
+const ELSEWHERE: Request[] = ['GET', 'POST'].map((method) => ({
+  method,
+  url: `/${MARK}/271828.182845?${MARK}=271828.182845`,
+  headers: JSON_TYPE,
+  ...(method === 'POST' && { payload: JSON.stringify(CANARY_SUMMARY) }),
+}))
+
+/** What Node's parser refuses, or waits for in vain. */
+const UNREADABLE = [
+  `FOO /${MARK} HTTP/1.1\r\nHost: ${MARK}\r\n\r\n`,
+  `GET /${MARK} 271828.182845 HTTP/1.1\r\n\r\n`,
+  `GET / HTTP/1.1\r\nHost: x\r\n${MARK}: ${MARK.repeat(3000)}\r\n\r\n`,
+  `GET / HTTP/1.1\r\nHost: x\r\n${MARK} 271828.182845\r\n\r\n`,
+  'POST /predict/rf HTTP/1.1\r\nHost: x\r\nContent-Length: 271828.182845\r\n\r\n',
+  `POST /predict/rf HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${MARK}\r\n271828.182845`,
+  `POST /predict/rf HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"HT":{"Mean":271828.182845`,
+]
+
+/** Fields of log lines and problem documents that say nothing of what was sent. */
+const OWN = ['time', 'pid', 'hostname', 'ms', 'reqId', 'instance']
+
+/** A line of the log, or an answer, without what is the service's own. */
+function withoutOwn(line: string): string {
+  try {
+    return JSON.stringify(JSON.parse(line), (name, value) => (OWN.includes(name) ? undefined : value))
+  } catch {
+    return line
+  }
+}
+
+/** A problem document without what its caller is told of names that the caller gave. */
+function withoutNames(body: string): string {
+  const { errors = [], detail, code, ...rest } = JSON.parse(body)
+  const messages = errors.map(({ message }: { message: string }) => message)
+  const model = ['KSR_MODEL_NOT_FOUND', 'KSR_TOO_MANY_ATTEMPTS'].includes(code)
+  const told = model ? detail.replace(/model ".*?"/, 'model') : detail
+  return withoutOwn(JSON.stringify({ ...rest, code, detail: told, messages }))
+}
+
+interface Seen {
+  codes: Set<string>
+  /** What was found where it must not be. */
+  leaks: string[]
+  routes: string[]
+}
+
+/** Feeds everything to a service and to so many of its models, the last ones, and looks at all that it says. */
+async function feed(app: App, seen: Seen, models = 0): Promise<void> {
+  const routes: string[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) if (one !== 'HEAD') routes.push(`${one} ${url}`)
+  })
+  await app.ready()
+  seen.routes.push(...routes)
+  const { keys, cards } = app.models
+  const names = cards.map(({ name }) => name).slice(-models)
+  const answered = (status: number, headers: object, body: string, what: string) => {
+    if (status < 400) return
+    seen.codes.add(JSON.parse(body).code)
+    const found = canariesIn(`${JSON.stringify(headers)} ${withoutNames(body)}`)
+    if (found.length > 0) seen.leaks.push(`${found} in the answer ${body} to ${what}`)
+  }
+  for (const request of [
+    ...routes.flatMap((route) => requestsOf(route, keys, names, app.initialConfig.bodyLimit as number)),
+    ...ELSEWHERE,
+  ]) {
+    const { statusCode, headers, body } = await app.inject(request as { method: 'GET' })
+    const { 'content-length': _, date: __, ...others } = headers
+    answered(statusCode, others, body, `${request.method} ${request.url}`)
+  }
+  for (const sink of sinks) {
+    const said = await sink(app)
+    const found = canariesIn(said)
+    if (found.length > 0) seen.leaks.push(`${found} in ${said}`)
+  }
+
+  await app.listen({ port: 0 })
+  app.server.headersTimeout = 100
+  app.server.requestTimeout = 200
+  const { port } = app.server.address() as AddressInfo
+  const received = await Promise.all(UNREADABLE.map((bytes) => raw(port, bytes)))
+  // What is unreadable may come after what was answered.
+  for (const answer of received.flatMap((all) => all.split(/(?=HTTP\/1\.1 )/))) {
+    const [head = '', body = ''] = answer.split('\r\n\r\n')
+    answered(Number(head.split(' ')[1]), {}, body, head)
+  }
+}
+
+async function raw(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  socket.write(bytes)
+  return text(socket)
+}
+
+t.test('a canary is found in whatever form', async (t) => {
+  const press = canaryKeystrokes(13)[0]?.press as number
+  for (const form of [
+    press,
+    press / 1000,
+    Math.round(press),
+    Math.trunc(press),
+    press.toFixed(1),
+    Math.fround(press),
+  ]) {
+    t.not(canariesIn(`x ${form}y`).length, 0, String(form))
+  }
+  for (const form of [press.toExponential(4), -press, `"${press}"`, `ms=${press * 1e6}`]) {
+    t.not(canariesIn(`${form}`).length, 0, String(form))
+  }
+  t.not(canariesIn(String(Math.round(CANARY_SUMMARY.HT.STD * 1000))).length, 0)
+  t.same(canariesIn(`x${MARK.toUpperCase()}x`), [MARK])
+  t.same(canariesIn('{"status":400,"ms":1.234,"time":1795707944823,"idx":54321}'), [])
+})
+
+// Most of the time something waits: for what comes late, or for closing.
+t.jobs = 4
+
+for (const level of LEVELS) {
+  t.test(`at ${level}, nothing of what was sent is in the log or in a refusal`, async (t) => {
+    const seen: Seen = { codes: new Set(), leaks: [], routes: [] }
+    const lines: string[] = []
+    for (const settings of [{}, { MODEL_DIR: failingModels(t) }]) {
+      const sink = { write: (line: string) => lines.push(line) }
+      const app = build(t, { LOG_LEVEL: level, ...settings }, { logTo: sink, requestId: () => 'id' })
+      await feed(app, seen, level === 'trace' ? undefined : 3)
+    }
+    t.equal(lines.length > 0, !['fatal', 'silent'].includes(level))
+    for (const line of lines) {
+      const found = canariesIn(withoutOwn(line).replace(/(127\.0\.0\.1|\[::1?\]):\d+/g, ''))
+      if (found.length > 0) seen.leaks.push(`${found} in the line ${line}`)
+    }
+    t.same(seen.leaks.slice(0, 5), [])
+    const posted = new Set(seen.routes.filter((route) => route.startsWith('POST')))
+    t.same([...posted].sort(), Object.keys(BODIES).sort(), 'every route that takes a body was given some')
+    const document = readFileSync(new URL('../openapi.yaml', import.meta.url), 'utf8')
+    const codes = new Set(document.match(/KSR_[A-Z_]+[A-Z]/g))
+    t.same(
+      [...codes].filter((code) => !seen.codes.has(code)),
+      [],
+      'every refusal of the contract was met',
+    )
+  })
+}
+
+/** What a process of its own writes until it ends. */
+function written({ stdout, stderr }: ChildProcess): Promise<string> {
+  return Promise.all([stdout, stderr].map((stream) => text(stream as Readable))).then((all) => all.join('\n'))
+}
+
+const linesOf = (all: string) =>
+  all.split('\n').map((line) => withoutOwn(line).replace(/127\.0\.0\.1:\d+/g, ''))
+
+t.test('what a process writes past its log has nothing of it either', async (t) => {
+  for (const level of ['trace', 'silent']) {
+    const port = await freePort()
+    const server = start({ LOG_LEVEL: level, MODEL_DIR: failingModels(t), PORT: String(port) })
+    t.teardown(() => server.kill('SIGKILL'))
+    const all = written(server)
+    const ask = (request: Request) =>
+      fetch(`http://127.0.0.1:${port}${request.url}`, { ...request, body: request.payload ?? null })
+    const up = await until(() => ask({ method: 'GET', url: '/health' }))
+    t.equal(up.status, 200)
+    const statuses = new Set<number>()
+    for (const model of ['index', 'root', 'plain']) {
+      for (const body of samples(2)) {
+        const headers = { 'content-type': 'application/json', 'user-agent': MARK }
+        const payload = JSON.stringify(body)
+        statuses.add((await ask({ method: 'POST', url: `/predict/${model}`, headers, payload })).status)
+      }
+    }
+    t.ok(statuses.has(500) && statuses.has(422) && statuses.has(200))
+    await Promise.all(UNREADABLE.slice(0, -1).map((bytes) => raw(port, bytes)))
+    server.kill()
+    t.same(canariesIn(linesOf(await all).join('\n')), [], level)
+  }
+})
+
+const LAMBDA = JSON.stringify(fileURLToPath(new URL('../src/lambda.ts', import.meta.url)))
+
+/** Tells what comes of each event: what Lambda answers, and what it writes to the log where the handler throws. */
+const INVOKE = `
+  const { handler } = await import(${LAMBDA})
+  process.once('message', async (events) => {
+    const answers = []
+    for (const event of events) {
+      try {
+        answers.push(await handler(event, { awsRequestId: 'id' }))
+      } catch (error) {
+        console.error(error.name, error.message, error.stack, JSON.stringify(error))
+        answers.push(null)
+      }
+    }
+    process.send(answers, () => process.disconnect())
+  })
+  process.send('ready')
+`
+
+function canaryEvents(): unknown[] {
+  const bodies = samples(2).flatMap((sample) => {
+    const good = JSON.stringify({ Model: 'index', ...sample })
+    return [
+      good,
+      good.replace('index', 'root'),
+      good.slice(0, -9),
+      good.replace('{', `{"${MARK}":271828.182845,`),
+    ]
+  })
+  const changed = [...EVENTS.values()].flatMap((event) => [
+    ...bodies.map((body) => withBody(event, body)),
+    withPath(withMethod(event, 'GET'), `/${MARK}/271828.182845`),
+    withPath(withMethod(event, 'GET'), `/models/${MARK}`),
+    { ...event, headers: { ...event.headers, ...HEADERS } },
+    { ...event, queryStringParameters: { [MARK]: '271828.182845' }, rawQueryString: `${MARK}=271828.182845` },
+    { ...event, body: { [MARK]: 271828.182845 } },
+    { ...event, requestContext: { ...event.requestContext, requestId: MARK, stage: MARK }, cookies: [MARK] },
+    { ...event, requestContext: MARK },
+    { ...event, headers: { [MARK]: 271828.182845 } },
+    { ...event, headers: { ...event.headers, [`${MARK} \n`]: MARK } },
+  ])
+  const direct = samples(2).flatMap((sample) => [
+    { Model: 'index', ...sample },
+    { Model: MARK, ...sample },
+    sample,
+  ])
+  return [
+    ...changed,
+    ...direct,
+    { [MARK]: 271828.182845 },
+    MARK,
+    271828.182845,
+    [MARK],
+    { Model: MARK, HT: MARK },
+  ]
+}
+
+t.test('nor has what the function logs, whether it answers, refuses or fails', async (t) => {
+  for (const level of ['trace', 'silent']) {
+    const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '--eval', INVOKE], {
+      env: { ...process.env, LOG_LEVEL: level, MODEL_DIR: failingModels(t) },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    const all = written(child)
+    await once(child, 'message')
+    child.send(canaryEvents() as object)
+    const [answers] = (await once(child, 'message')) as [
+      ({ statusCode?: number; body?: string; code?: string } | null)[],
+    ]
+    t.same(canariesIn(linesOf(await all).join('\n')), [], level)
+    const documents = answers.flatMap((answer) => {
+      if (answer === null) return []
+      const { statusCode = 0, body = '', code } = answer
+      if (code !== undefined) return [JSON.stringify(answer)]
+      return statusCode >= 400 ? [body] : []
+    })
+    const codes = new Set(documents.map((document) => JSON.parse(document).code))
+    t.ok(['KSR_INTERNAL', 'KSR_INVALID_JSON', 'KSR_PRESS_ORDER'].every((code) => codes.has(code)))
+    t.ok(answers.includes(null))
+    t.same(documents.map(withoutNames).flatMap(canariesIn), [])
+  }
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+/** Asks until there is an answer, for half a minute at most. */
+async function until<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (let left = 300; ; left--) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (left === 0) throw error
+      await wait(100)
+    }
+  }
+}
