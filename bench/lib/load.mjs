@@ -8,7 +8,8 @@ const CLOSES = /\r\nconnection: close\r\n/i
 
 /**
  * Closed loop: every connection sends its next request when it has the answer to its last.
- * @param load `port`, `requests` (the bytes of each, sent in turn) and `check(body, index)`, which throws at a wrong answer
+ * @param load `port`, `requests` (the bytes of each, sent in turn), `check(body, index)`, which throws at a wrong answer, and
+ * `statuses`, what each is answered with where that is not always 200
  * @returns answers per second, the latencies in ms, and how many requests there were, those of the warm-up too
  */
 export async function saturate(load, { connections, warmUp, seconds }) {
@@ -83,11 +84,17 @@ export function post(path, body, headers = {}) {
   return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n${json}`)
 }
 
-function open({ port, requests, check }, connections) {
+/** @returns the bytes of a request without a body */
+export function ask(path, method = 'GET') {
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`)
+}
+
+function open({ port, requests, check, statuses }, connections) {
   // Each starts elsewhere in the requests, so that those that arrive together differ.
   return Promise.all(
     Array.from({ length: connections }, async (_, index) => {
-      const client = new Client(port, requests, check, Math.floor((index * requests.length) / connections))
+      const first = Math.floor((index * requests.length) / connections)
+      const client = new Client(port, requests, check, statuses, first)
       await client.connect()
       return client
     }),
@@ -99,15 +106,17 @@ class Client {
   #port
   #requests
   #check
+  #statuses
   #index
   #socket
   #pending
   #received = ''
 
-  constructor(port, requests, check, first) {
+  constructor(port, requests, check, statuses, first) {
     this.#port = port
     this.#requests = requests
     this.#check = check
+    this.#statuses = statuses
     this.#index = first
   }
 
@@ -148,7 +157,8 @@ class Client {
     this.#received = ''
     try {
       const status = received.slice(9, 12)
-      if (status !== '200') throw new Error(`answered ${status}: ${received.slice(body)}`)
+      if (status !== String(this.#statuses?.[this.#index] ?? 200))
+        throw new Error(`answered ${status}: ${received.slice(body)}`)
       this.#check(received.slice(body), this.#index)
     } catch (error) {
       return this.#fail(error)

@@ -25,8 +25,8 @@ export function moveToClientCore() {
  * Starts a server, and waits until it accepts connections.
  * @param command `(port) => ({ file, args, env })`
  * @param cores which cores it may use
- * @returns `port`, `cpu()` (ms of CPU that it and its children have had), `rss()` (bytes of all of them), `ask(question)`
- * (for `service`) and `stop()`
+ * @returns `port`, `cpu()` (ms of CPU that it and its children have had), `rss()`, `files()` and `threads()` (bytes, open file
+ * descriptors and threads of all of them), `ask(question)` (for `service`) and `stop()`
  */
 export async function startServer(command, cores = SERVER_CORE) {
   const port = await freePort()
@@ -45,6 +45,8 @@ export async function startServer(command, cores = SERVER_CORE) {
     port,
     cpu: () => sum(child.pid, cpuOf),
     rss: () => sum(child.pid, rssOf),
+    files: () => sum(child.pid, (pid) => readdirSync(`/proc/${pid}/fd`).length),
+    threads: () => sum(child.pid, (pid) => readdirSync(`/proc/${pid}/task`).length),
     ask(question) {
       child.send(question)
       return new Promise((resolve) => child.once('message', resolve))
