@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { build, SUMMARY } from '../fixtures/build.js'
-import { fuzzing } from '../fixtures/fuzzing.js'
+import { holds, type Test } from '../fixtures/fuzzing.js'
 import { MODELS, readGolden } from '../fixtures/models.js'
 import { typingOf } from '../fixtures/typing.js'
 
@@ -50,12 +50,7 @@ async function check(t: Test, runs: number, requests: fc.Arbitrary<Arguments>) {
     const found = await fault(...request)
     if (found !== undefined) throw new Error(`${found} to ${request.join(' ')}`)
   })
-  const { failed, counterexamplePath, errorInstance } = await fc.check(property, fuzzing(t, runs))
-  t.notOk(failed, `path ${counterexamplePath}: ${(errorInstance as Error)?.message}`)
-}
-interface Test {
-  comment(message: string): void
-  notOk(value: unknown, message: string): void
+  await holds(t, runs, property)
 }
 
 const url = fc
@@ -299,6 +294,5 @@ async function check200(t: Test, requests: fc.Arbitrary<readonly [string, object
     if (statusCode === 200 && !oddNumber(JSON.parse(answered))) return
     throw new Error(`${statusCode} ${answered} to ${url} ${JSON.stringify(body)}`)
   })
-  const { failed, counterexamplePath, errorInstance } = await fc.check(property, fuzzing(t, 1000))
-  t.notOk(failed, `path ${counterexamplePath}: ${(errorInstance as Error)?.message}`)
+  await holds(t, 1000, property)
 }
