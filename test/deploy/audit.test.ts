@@ -60,25 +60,24 @@ t.test('where nothing is known against the packages, the audit passes', async (t
   })
 })
 
-t.test('what the service runs with may have nothing that is high or critical', async (t) => {
-  for (const severity of ['high', 'critical']) {
-    const { code, stdout } = await auditWith(t, { ...CANARY, fastify: [advisory(severity)] })
-    t.equal(code, 1, severity)
-    t.match(stdout, /runs with: \d+ vulnerable, [1-9]\d* of them high or critical\n/)
-    t.match(stdout, `  ${severity}: fastify: It lets everybody in https://example.org/1`)
-  }
-  t.match(await auditWith(t, { ...CANARY, fastify: [advisory('moderate')] }), {
-    code: 0,
-    stdout: /moderate: fastify/,
-  })
+t.test('what the service runs with may have nothing that is high', async (t) => {
+  const { code, stdout } = await auditWith(t, { ...CANARY, fastify: [advisory('high')] })
+  t.equal(code, 1)
+  t.match(stdout, /runs with: \d+ vulnerable, [1-9]\d* of them high or critical\n/)
+  t.match(stdout, '  high: fastify: It lets everybody in https://example.org/1')
 })
 
 t.test('what it is made and tested with may have nothing that is critical', async (t) => {
-  const dev = (severity: string) => auditWith(t, { ...CANARY, 'fast-check': [advisory(severity)] })
-  t.match(await dev('critical'), { code: 1, stdout: /critical: fast-check/ })
-  t.match(await dev('high'), {
+  const known = { ...CANARY, 'fast-check': [advisory('critical')] }
+  t.match(await auditWith(t, known), { code: 1, stdout: /runs with: 0 vulnerable.*critical: fast-check/s })
+})
+
+t.test('what is less than that is told, and passes', async (t) => {
+  const known = { ...CANARY, jose: [advisory('moderate')], 'fast-check': [advisory('high')] }
+  t.match(await auditWith(t, known), {
     code: 0,
-    stdout: /runs with: 0 vulnerable.*\nall packages: 1 vulnerable, 0 of/,
+    stdout:
+      /runs with: 1 vulnerable, 0 of.*moderate: jose.*all packages: 2 vulnerable, 0 of.*high: fast-check/s,
   })
 })
 
@@ -91,5 +90,4 @@ t.test('a registry that does not say is not taken for one that knows of nothing'
     ...silent,
     stderr: /^Not audited: /,
   })
-  t.match(await audit(t, 'http://127.0.0.1:1/'), { ...silent, stderr: /^Not audited: / })
 })
