@@ -83,7 +83,7 @@ await build({
 })
 // What few load, and nobody debugs: names are not worth their place.
 await bundleTogether(COMPILERS, { minifyIdentifiers: true })
-await bundleTogether(PAGE, { minifyIdentifiers: true, plugins: [without('glob', 'supports-color')] })
+await bundleTogether(PAGE, { minifyIdentifiers: true, plugins: [without('glob')] })
 await build({
   ...common,
   entryPoints: [join(root, 'dist/telemetry/tracing.js')],
@@ -128,7 +128,8 @@ writeFileSync(
 if (metafilesPath) writeFileSync(metafilesPath, JSON.stringify(metafiles))
 
 async function build(options) {
-  const { metafile } = await runEsbuild({ ...options, metafile: true })
+  const plugins = [without('supports-color'), ...(options.plugins ?? [])]
+  const { metafile } = await runEsbuild({ ...options, plugins, metafile: true })
   metafiles.push(metafile)
 }
 
@@ -221,18 +222,18 @@ function asImported() {
 }
 
 /**
- * Leaves out packages of which nothing is ever called: the page's files are found by their paths, not by a pattern, and
- * one of its libraries tries whether somebody else has brought what tells the colours of a terminal.
+ * Leaves out a package of which nothing is ever called: the page's files are found by their paths, not by a pattern; and
+ * some try whether what tells the colours of a terminal is there, which only our own tools bring.
  */
-function without(...names) {
+function without(name) {
   return {
-    name: 'without',
+    name: `without-${name}`,
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: new RegExp(`^(${names.join('|')})$`) }, ({ path }) => ({
+      onResolve({ filter: new RegExp(`^${name}$`) }, ({ path }) => ({
         path,
-        namespace: 'without',
+        namespace: name,
       }))
-      onLoad({ filter: /./, namespace: 'without' }, () => ({ contents: 'module.exports = {}' }))
+      onLoad({ filter: /./, namespace: name }, () => ({ contents: 'module.exports = {}' }))
     },
   }
 }
