@@ -60,7 +60,11 @@ module.exports = {
     from(file('openapi'), file('(app|config)')),
     from(file('lambda'), file('(app|config|path|errors)'), room('schemas')),
     from(file('app'), room('plugins'), room('routes'), room('schemas'), file('(config|log|path)')),
-    from(room('plugins'), room('access'), room('inference'), room('telemetry'), ...domain, file('config')),
+    from(
+      room('plugins'),
+      ...[room('access'), room('inference'), room('telemetry'), ...domain],
+      file('(config|path|admission)'),
+    ),
     from(room('access'), file('errors')),
     from(room('routes'), ...domain),
     from(room('inference'), ...domain),

@@ -4,15 +4,18 @@ import { parse } from 'fast-querystring'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
 import { type LineSink, standardOutput } from './log.js'
-import { withoutPrefix } from './path.js'
-import { acceptJson } from './plugins/accept.js'
+import { withoutOrigin, withoutPrefix } from './path.js'
 import { access } from './plugins/access.js'
 import { AJV, type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
+import { connections, SERVER, TIMEOUTS } from './plugins/connections.js'
 import { cors } from './plugins/cors.js'
+import { deadline } from './plugins/deadline.js'
 import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
 import { metrics, type Peers } from './plugins/metrics.js'
 import { models as modelSet } from './plugins/models.js'
+import { negotiation } from './plugins/negotiation.js'
+import { overload } from './plugins/overload.js'
 import { answerProblem, answerUnreadable, problems } from './plugins/problems.js'
 import { reloading } from './plugins/reloading.js'
 import { requestIdOf } from './plugins/request-id.js'
@@ -26,9 +29,6 @@ import { predict } from './routes/predict.js'
 import { root } from './routes/root.js'
 import { verify } from './routes/verify.js'
 import { shared } from './schemas/shared.js'
-
-const HEADERS_TIMEOUT_MS = 5000
-const REQUEST_TIMEOUT_MS = 10_000
 
 export interface AppOptions {
   /** Where log lines go; stdout where it is left out. */
@@ -75,14 +75,9 @@ export function buildApp(
       answerProblem(error, request, reply.headers(SECURITY_HEADERS))
     },
     clientErrorHandler: answerUnreadable,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    // Node swaps the two where headers have longer, and looks for late ones only every half minute by default.
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: 1000,
-      ServerResponse: drainingResponse(drain),
-    },
-    rewriteUrl: ({ url = '/' }) => withoutPrefix(url, config.basePath),
+    ...TIMEOUTS,
+    http: { ...SERVER, ServerResponse: drainingResponse(drain) },
+    rewriteUrl: ({ url = '/' }) => withoutPrefix(withoutOrigin(url), config.basePath),
     routerOptions: { querystringParser: parseQuery },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -91,11 +86,14 @@ export function buildApp(
   // First: it has to see every route.
   app.register(tracing, { config })
   app.register(metrics, { config, requests, logTo, peers })
+  app.register(deadline, { requests })
   app.register(securityHeaders)
   // Before access: a browser asks whether it may ask without a key.
   app.register(cors, { config })
   app.register(draining, { drain })
   app.register(reloading)
+  app.register(connections, { maxConnections: config.maxConnections })
+  app.register(overload, { config })
   // Before problems: who may not ask is not told what there is.
   app.register(access, { config })
   app.register(problems)
@@ -114,7 +112,7 @@ function routes({ version, basePath, maxCandidates, metrics, functionName }: Con
     app.register(health, { version })
     if (metrics && functionName === '') app.register(metricsRoute)
     app.register(async (api) => {
-      api.register(acceptJson)
+      api.register(negotiation)
       api.register(root, { version, basePath })
       api.register(models, { basePath })
       api.register(predict, { maxCandidates })

@@ -53,6 +53,13 @@ function encodeText(text: string): string {
   return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '\ufffd'))
 }
 
+/** The path and query of a URL that may name scheme and host before them, as one that a proxy is asked for does. */
+export function withoutOrigin(url: string): string {
+  if (url.startsWith('/')) return url
+  const path = url.replace(/^https?:\/\/[^/?#]*/i, '')
+  return path === '' || path.startsWith('?') ? `/${path}` : path
+}
+
 /** A path or URL without the leading segments `prefix`, or as it is where it doesn't start with them. */
 export function withoutPrefix(url: string, prefix: string): string {
   if (!url.startsWith(prefix)) return url

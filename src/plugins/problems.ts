@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -7,6 +7,7 @@ import { CodedError, coded, type ErrorCode, type FieldError } from '../errors.js
 import type { Problem } from '../schemas/problem.js'
 import { meantAlternative } from '../schemas/sample.js'
 import type { Refusal } from '../telemetry/recorder.js'
+import { SECURITY_HEADERS } from './security-headers.js'
 
 type Fault = NonNullable<FastifyError['validation']>[number]
 
@@ -62,20 +63,51 @@ async function unknownRoutes(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** Answers, and hangs up on, a connection whose bytes are no request that can be routed. */
-export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+/**
+ * Answers, and hangs up on, a connection whose bytes are no request that can be routed. What was asked before on it is
+ * answered first.
+ */
+export function answerUnreadable(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
   // Nobody is there to answer any more.
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
-  const id = randomUUID()
-  const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), id)
+  // Node's own note of the answer that is due next. Without it the answers could come in another order than the requests.
+  const due = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
+  if (due?.req.complete) {
+    due.once('finish', () => answerUnreadable.call(this, error, socket))
+    return
+  }
+  const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), randomUUID())
+  this.log.info({ reqId: problem.instance, code: problem.code, status: problem.status }, 'request refused')
+  // Half of an answer can't be followed by another.
+  if (due?.headersSent) {
+    socket.destroy()
+    return
+  }
   const body = JSON.stringify(problem)
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json; charset=utf-8\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`,
-  )
+  const lines = Object.entries(bareHeaders(problem, body)).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${problem.status} ${problem.title}\r\n${lines.join('')}\r\n${body}`)
+}
+
+/** Answers, and hangs up on, a request that can be read but is not to be routed. */
+export function answerEarly({ log }: FastifyInstance, error: CodedError, response: ServerResponse): void {
+  const problem = problemOf(error, randomUUID())
+  log.info({ reqId: problem.instance, code: problem.code, status: problem.status }, 'request refused')
+  const body = JSON.stringify(problem)
+  response.writeHead(problem.status, bareHeaders(problem, body)).end(body)
+}
+
+/** What an answer says that no hook sees, and that ends its connection. */
+function bareHeaders({ instance }: Problem, body: string): Record<string, string> {
+  return {
+    ...SECURITY_HEADERS,
+    'content-type': 'application/problem+json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    'x-request-id': instance,
+    connection: 'close',
+  }
 }
 
 /** Answers one error: the caller's own with what to mend, any other with the request id alone. */
@@ -94,7 +126,7 @@ export function answerProblem(
   return reply.code(error.statusCode).type('application/problem+json').send(problemOf(error, request.id))
 }
 
-function problemOf(error: CodedError, instance: string): Problem {
+export function problemOf(error: CodedError, instance: string): Problem {
   return {
     type: `urn:problem-type:${error.code.toLowerCase().replaceAll('_', '-').replace('-', ':')}`,
     title: STATUS_CODES[error.statusCode] as string,

@@ -14,7 +14,7 @@ const ROUTINE = ['/health', '/health/live', '/health/ready', '/metrics']
 export class RequestLog extends LogController {
   /** Who counts requests; nobody where there are no metrics. */
   recorder: Recorder | undefined
-  readonly #open = new Map<ServerResponse, FastifyRequest>()
+  readonly #open = new Map<ServerResponse, FastifyReply>()
   readonly #closed: (this: ServerResponse) => void
 
   constructor() {
@@ -31,6 +31,11 @@ export class RequestLog extends LogController {
     return this.#open.size
   }
 
+  /** The replies of those requests. */
+  open(): Iterable<FastifyReply> {
+    return this.#open.values()
+  }
+
   override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
     reply.header('x-request-id', request.id)
     const { traceparent } = request.raw.headers
@@ -39,7 +44,7 @@ export class RequestLog extends LogController {
       logTrace(request, reply, trace.traceId)
       reply.header('traceparent', trace.traceparent)
     }
-    this.#open.set(reply.raw, request)
+    this.#open.set(reply.raw, reply)
     reply.raw.on('close', this.#closed)
   }
 
@@ -66,9 +71,10 @@ export class RequestLog extends LogController {
   }
 
   #hungUp(response: ServerResponse): void {
-    const request = this.#open.get(response)
+    const reply = this.#open.get(response)
     // It was answered.
-    if (request === undefined) return
+    if (reply === undefined) return
+    const { request } = reply
     this.#open.delete(response)
     this.recorder?.aborted()
     request.log.info({ method: request.method, route: request.routeOptions.url }, 'request given up')

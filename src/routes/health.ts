@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Health, Liveness } from '../schemas/health.js'
+import type { FastifyInstance } from 'fastify'
+import { Health, Liveness, type ModelState } from '../schemas/health.js'
 import { reference } from '../schemas/reference.js'
 
 /** Whether the process lives, and whether it wants requests. */
@@ -24,12 +25,9 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
       },
       async (_request, reply) => {
         const models = await app.models.states()
-        const status = app.isDraining()
-          ? 'draining'
-          : Object.values(models).includes('failed')
-            ? 'failed'
-            : 'ok'
-        if (status !== 'ok') reply.code(503).header('retry-after', '1')
+        const status = statusOf(app, Object.values(models))
+        // Who refuses some is not to be taken out: the others would get its requests.
+        if (status === 'draining' || status === 'failed') reply.code(503).header('retry-after', '1')
         return {
           status,
           version,
@@ -53,4 +51,10 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
     },
     async () => ({ status: 'ok' }),
   )
+}
+
+function statusOf(app: FastifyInstance, models: ModelState[]) {
+  if (app.isDraining()) return 'draining'
+  if (models.includes('failed')) return 'failed'
+  return app.isOverloaded() ? 'overloaded' : 'ok'
 }

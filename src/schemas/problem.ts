@@ -32,7 +32,7 @@ const REASONS = {
   408: 'The request did not arrive in time. KSR_REQUEST_TIMEOUT',
   413: 'The body is too large. KSR_BODY_TOO_LARGE',
   414: 'A part of the path is too long. KSR_URL_TOO_LONG',
-  415: 'The body is not application/json, or is compressed or in another charset than UTF-8. KSR_UNSUPPORTED_MEDIA_TYPE, KSR_UNSUPPORTED_ENCODING',
+  415: 'The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING',
   422:
     'The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, ' +
     'KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, ' +

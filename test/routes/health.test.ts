@@ -21,26 +21,21 @@ t.test('a service whose models are loaded is well', async (t) => {
 
 t.test('a service that is closing says so, and still answers what reaches it', async (t) => {
   const app = build(t)
-  let url = ''
-  const seen: [string, number][] = []
-  app.register(async () => {
-    app.addHook('preClose', async () => {
-      for (const path of ['/health', '/health/ready', '/health/live', '/models']) {
-        const answer = await fetch(url + path)
-        t.equal(answer.headers.get('retry-after'), answer.status === 503 ? '1' : null)
-        seen.push([path, answer.status])
-        if (path === '/health') t.match(await answer.json(), { status: 'draining' })
-      }
-    })
-  })
-  url = await app.listen({ port: 0 })
-  await app.close()
-  t.same(seen, [
+  const url = await app.listen({ port: 0 })
+  const closed = app.close()
+  while (!app.isDraining()) await turn()
+  for (const [path, status] of [
     ['/health', 503],
     ['/health/ready', 503],
     ['/health/live', 200],
     ['/models', 200],
-  ])
+  ] as const) {
+    const answer = await fetch(url + path)
+    t.equal(answer.status, status, path)
+    t.equal(answer.headers.get('retry-after'), status === 503 ? '1' : null)
+    if (path === '/health') t.match(await answer.json(), { status: 'draining' })
+  }
+  await closed
 })
 
 /** Two keystrokes: the first one held for so long, and the second pressed so long after it was released. */
