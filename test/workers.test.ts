@@ -1,16 +1,12 @@
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { SUMMARY } from './fixtures/build.js'
 import { Connection, post } from './fixtures/connection.js'
 import { copyModels, MODELS, putModels, TYPISTS } from './fixtures/models.js'
-import { parseScrape, values } from './fixtures/scrape.js'
-import { output, start } from './fixtures/server.js'
+import { logLines, output, start } from './fixtures/server.js'
 
 const ASK = post('/predict/rf', SUMMARY)
 
@@ -57,40 +53,6 @@ t.test('several workers serve on one port', async (t) => {
   // As a terminal does: to all of them.
   for (const pid of [second.pid, third.pid]) process.kill(pid, 'SIGINT')
   server.kill('SIGINT')
-  t.same(await exited, [0, null])
-})
-
-t.test('whichever worker is asked for metrics has those of all of them', async (t) => {
-  const server = start({ WORKERS: '2' })
-  t.teardown(() => server.kill('SIGKILL'))
-  const exited = once(server, 'exit')
-  const lines = logLines(server)
-  const [first] = [await lines(/Server listening/), await lines(/Server listening/)]
-  const url = /http:\S+\d/.exec(first.msg)?.[0] as string
-  const ask = (path: string) => fetch(url + path, { headers: { connection: 'close' } })
-  for (let i = 0; i < 6; i++) await ask('/models')
-  const counts = async () =>
-    values(parseScrape(await (await ask('/metrics')).text()), 'keystroke_http_requests_total', {
-      route: '/models',
-    }).sort()
-  t.same(await counts(), [3, 3])
-  t.same(await counts(), [3, 3], 'the other one')
-  const text = await (await ask('/metrics')).text()
-  t.match(
-    text,
-    /^process_resident_memory_bytes\{worker="1"\} \d+\nprocess_resident_memory_bytes\{worker="2"\} \d/m,
-  )
-  const many = await Promise.all(Array.from({ length: 20 }, async () => (await ask('/metrics')).status))
-  t.same(new Set(many), new Set([200]))
-
-  // One that stands still: half of the numbers would look as if the others had begun anew.
-  process.kill(first.pid, 'SIGSTOP')
-  const stuck = await Promise.any([1, 2, 3].map(() => ask('/metrics')))
-  process.kill(first.pid, 'SIGCONT')
-  t.equal(stuck.status, 500)
-  t.match((await lines(/request failed/)).err, { message: 'Only 1 of the workers answered' })
-  for (const { status } of [await ask('/metrics'), await ask('/metrics')]) t.equal(status, 200)
-  server.kill('SIGTERM')
   t.same(await exited, [0, null])
 })
 
@@ -179,17 +141,4 @@ t.test('workers that can not start end the whole', async (t) => {
 async function forked({ pid }: ChildProcess, count: number): Promise<void> {
   const children = `/proc/${pid}/task/${pid}/children`
   while (readFileSync(children, 'utf8').trim().split(' ').length < count) await wait(20)
-}
-
-/** Finds one line of the log after another. */
-function logLines({ stdout }: ChildProcess) {
-  const lines = createInterface({ input: stdout as Readable })[Symbol.asyncIterator]()
-  return async (wanted: RegExp): Promise<{ pid: number; msg: string; err?: object }> => {
-    for (;;) {
-      const { value, done } = await lines.next()
-      if (done) throw new Error(`no line ${wanted}`)
-      const line = JSON.parse(value)
-      if (wanted.test(line.msg)) return line
-    }
-  }
 }

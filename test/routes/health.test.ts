@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { build, postTo } from '../fixtures/build.js'
 import { faultyModels } from '../fixtures/faulty.js'
