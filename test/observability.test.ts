@@ -1,11 +1,15 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
 import { startCollector } from './fixtures/collector.js'
 import { Connection } from './fixtures/connection.js'
 import { checkEmf } from './fixtures/emf.js'
+import { captureLog } from './fixtures/log.js'
+import { copyModels, editManifest } from './fixtures/models.js'
 import { parseScrape, type Scraped } from './fixtures/scrape.js'
 import { output, start } from './fixtures/server.js'
 
@@ -138,7 +142,13 @@ t.test('every message that is logged is on the page, and no other', async (t) =>
 
 t.test('every field of a line is on the page', async (t) => {
   const described = rows('field').flatMap(([name]) => names(name))
-  const lines = [...(await linesOfApp(t)), ...(await linesOfServer(t))]
+  const lines = [
+    ...(await linesOfApp(t)),
+    ...(await linesOfServer(t)),
+    ...(await linesOfAccess(t)),
+    ...(await linesOfReloads(t)),
+    ...OF_OVERLOAD,
+  ]
   const fields = new Set<string>()
   const messages = rows('message | level | when | fields of its own')
   for (const line of lines) {
@@ -149,7 +159,7 @@ t.test('every field of a line is on the page', async (t) => {
     const own = names(row?.[3])
     for (const field of Object.keys(line)) {
       fields.add(field)
-      const common = ['level', 'time', 'pid', 'hostname', 'reqId', 'traceId', 'msg'].includes(field)
+      const common = COMMON.includes(field)
       t.ok(common || own.includes(field), `${field} of ${msg}`)
     }
   }
@@ -157,6 +167,15 @@ t.test('every field of a line is on the page', async (t) => {
   t.same([...seen].sort(), messages.map(([message]) => names(message)[0]).sort(), 'every message was seen')
   t.same([...fields].sort(), described.sort())
 })
+
+const COMMON = ['level', 'time', 'pid', 'hostname', 'reqId', 'traceId', 'caller', 'address', 'msg']
+
+/** As test/plugins/overload.test.ts sees them, which takes its time. */
+const OF_OVERLOAD: Line[] = [
+  { level: 40, msg: 'overloaded: what can not be answered in time is refused' },
+  { level: 40, msg: 'still overloaded', refused: 2 },
+  { level: 30, msg: 'no longer overloaded', refused: 3 },
+]
 
 interface Line extends Record<string, unknown> {
   level: number
@@ -209,6 +228,42 @@ async function linesOfApp(t: Test): Promise<Line[]> {
   connection.destroy()
   await until('request given up')
   return parsed(text)
+}
+
+/** What is said of who asks, and of whoever could. */
+async function linesOfAccess(t: Test): Promise<Line[]> {
+  const { logTo, text } = captureLog()
+  const hash = createHash('sha256').update('secret').digest('hex')
+  const guarded = build(t, { LOG_LEVEL: 'info', API_KEYS: `app:${hash}` }, { logTo })
+  await guarded.inject({ url: '/', headers: { 'x-api-key': 'secret' } })
+  await guarded.inject('/')
+  const connection = await Connection.open(await guarded.listen({ port: 0, host: '127.0.0.1' }))
+  connection.write('no request\r\n\r\n')
+  await connection.answer()
+  await build(t, { LOG_LEVEL: 'info' }, { logTo }).listen({ port: 0, host: '0.0.0.0' })
+  return parsed(text())
+}
+
+/** What is said of reloads that exchange something, nothing, or fail. */
+async function linesOfReloads(t: Test & Parameters<typeof copyModels>[0]): Promise<Line[]> {
+  const { logTo, text } = captureLog()
+  const MODEL_DIR = copyModels(t)
+  const app = build(t, { LOG_LEVEL: 'info', MODEL_DIR, MODELS: 'rf' }, { logTo })
+  await app.ready()
+  await app.reload()
+  app.onReload(async () => ({
+    commit() {},
+    release() {
+      throw new Error('it can not be freed')
+    },
+  }))
+  editManifest(MODEL_DIR, (manifest) => {
+    manifest.ranges.HT = [0, 349]
+  })
+  await app.reload()
+  rmSync(join(MODEL_DIR, 'manifest.json'))
+  await app.reload()
+  return parsed(text())
 }
 
 /** What a process says that is told to stop, and one in which something fails. */

@@ -45,8 +45,11 @@ export const reloading = fp(
       for (const { reason } of failures) app.log.error({ err: reason }, 'reload refused: all is as it was')
       // What is freed when the service closes is what was in use when that began.
       const refused = failures.length > 0 || app.isDraining()
-      if (!refused) for (const one of prepared) one.commit()
-      if (!refused) app.log.info(prepared.length > 0 ? 'reloaded' : 'reloaded: nothing has changed')
+      if (!refused) {
+        for (const one of prepared) one.commit()
+        if (prepared.length > 0) app.log.info('reloaded')
+        else app.log.info('reloaded: nothing has changed')
+      }
       const freed = prepared.map(async (one) => (refused ? one.discard?.() : one.release?.()))
       for (const one of await Promise.allSettled(freed)) {
         if (one.status === 'rejected')
