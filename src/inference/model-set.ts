@@ -77,11 +77,18 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
     width: featureOrder(entry.features, manifest.keys).length,
     hideScores: hidesScores(entry),
   })
-  const openings = files.map(async (entry) => {
-    const bytes = await readPinned(source, entry.file, manifest)
-    return entry.features === 'summary'
-      ? Classifier.open(entry, bytes, optionsOf(entry))
-      : Recogniser.open(entry, bytes, optionsOf(entry))
+  // Read at once, and opened one after the other: the event loop stands still for each, and a service that reloads
+  // answers in between.
+  let before: Promise<unknown> = Promise.resolve()
+  const openings = files.map((entry) => {
+    const ready = Promise.all([readPinned(source, entry.file, manifest), before])
+    const opening = ready.then<Classifier | Recogniser>(([bytes]) =>
+      entry.features === 'summary'
+        ? Classifier.open(entry, bytes, optionsOf(entry))
+        : Recogniser.open(entry, bytes, optionsOf(entry)),
+    )
+    before = opening
+    return opening
   })
   const release = async () => {
     const settled = await Promise.allSettled(openings)
