@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
 import { type Answer, Connection } from './fixtures/connection.js'
+import { output, start } from './fixtures/server.js'
 
 const SAMPLE = JSON.stringify(SUMMARY)
 const HUNDREDS = 300
@@ -485,6 +486,22 @@ t.test('there are only so many connections, and those that there are are served'
     t.equal((await connection.answer())?.status, 200)
   }
   for (const connection of connections) connection.destroy()
+})
+
+t.test('several workers have each their share of them, and hang up on the rest at once', async (t) => {
+  const server = start({ WORKERS: '2', MAX_CONNECTIONS: '3', MODELS: 'rf' })
+  t.teardown(() => server.kill('SIGKILL'))
+  const exited = once(server, 'exit')
+  const both = /Server listening at (\S+\d)[^]*Server listening/
+  const url = both.exec(await output(server.stdout, both))?.[1] as string
+  const connections = await Promise.all(Array.from({ length: 10 }, () => Connection.open(url)))
+  await wait(500)
+  t.equal(connections.filter(({ closed }) => closed).length, 4)
+  const [open] = connections.filter(({ closed }) => !closed)
+  open?.write(post(SAMPLE))
+  t.equal((await open?.answer())?.status, 200)
+  server.kill('SIGTERM')
+  t.same(await exited, [0, null])
 })
 
 t.test('on a name with two addresses both are held to the same', async (t) => {

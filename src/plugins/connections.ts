@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { coded, type ErrorCode } from '../errors.js'
@@ -35,9 +35,7 @@ export const SERVER = {
 export const connections = fp(
   async (app: FastifyInstance, { maxConnections }: { maxConnections: number }) => {
     everyServer(app, (server) => {
-      server.maxConnections = maxConnections
-      // Else a worker that is full hands the connection to the next one, and that one too, for ever.
-      Object.assign(server, { dropMaxConnection: true })
+      bound(server, maxConnections)
       // What else is expected is none of ours to judge (RFC 9110, section 10.1.1). Node would answer without a body.
       server.on('checkExpectation', (request, response) => server.emit('request', request, response))
       keepDoor(server, (request, response) => {
@@ -53,6 +51,19 @@ export const connections = fp(
   },
   { name: 'connections' },
 )
+
+/**
+ * Hangs up on connections beyond so many. Node's own `maxConnections` would do, but for workers of Node 20: one that is
+ * full hands a connection on to the next, and so does that one, for ever and at full speed.
+ */
+function bound(server: Server, most: number): void {
+  let open = 0
+  server.on('connection', (socket) => {
+    open++
+    socket.once('close', () => open--)
+    if (open > most) socket.destroy()
+  })
+}
 
 function faultOf({ rawHeaders, httpVersionMinor }: IncomingMessage): ErrorCode | undefined {
   if (rawHeaders.length > 2 * MOST_HEADERS) return 'KSR_HEADERS_TOO_LARGE'
