@@ -492,7 +492,7 @@ t.test('several workers have each their share of them, and hang up on the rest a
   const server = start({ WORKERS: '2', MAX_CONNECTIONS: '3', MODELS: 'rf' })
   t.teardown(() => server.kill('SIGKILL'))
   const exited = once(server, 'exit')
-  const both = /Server listening at (\S+\d)[^]*Server listening/
+  const both = /Server listening at (\S+\d)[\s\S]*Server listening/
   const url = both.exec(await output(server.stdout, both))?.[1] as string
   const connections = await Promise.all(Array.from({ length: 10 }, () => Connection.open(url)))
   await wait(500)
