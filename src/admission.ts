@@ -56,7 +56,7 @@ export class Admission {
   /** What a request takes of a turn, ms of CPU. */
   #cost = 0.1
   #began = 0
-  #cpuBegan = 0
+  #cpuBegan: number | undefined
   /** For how long the last turn did not work, ms. */
   #stoodStill = 0
   #admitted = 0
@@ -86,7 +86,8 @@ export class Admission {
     const now = clock()
     if (this.#refusing) this.#tryOthers(now)
     this.#began = now
-    this.#cpuBegan = cpu()
+    // To ask the kernel would be dear where there is but one request.
+    this.#cpuBegan = this.#refusing || this.#admitted >= FEW ? cpu() : undefined
     this.#admitted = 0
     this.#refused = 0
     this.#limit = this.#refusing ? this.#affordable(waiting) : Number.POSITIVE_INFINITY
@@ -107,10 +108,7 @@ export class Admission {
     const { clock, cpu, overloadMs } = this.#options
     const now = clock()
     const took = now - this.#began
-    const worked = cpu() - this.#cpuBegan
-    this.#stoodStill = Math.max(0, took - worked)
-    const work = this.#admitted + REFUSAL * this.#refused
-    if (work >= FEW) this.#learn(worked / work)
+    if (this.#cpuBegan !== undefined) this.#learn(took, cpu() - this.#cpuBegan)
     if (this.#refusing) {
       if (this.#refused > 0) this.#lastRefusal = now
       return
@@ -142,8 +140,11 @@ export class Admission {
     return Math.max(waiting > 0 ? 0 : FEW, Math.floor(budget / this.#cost) - waiting)
   }
 
-  #learn(cost: number): void {
-    this.#cost += WEIGHT * (Math.min(cost, OUTLIER * this.#cost) - this.#cost)
+  #learn(took: number, worked: number): void {
+    this.#stoodStill = Math.max(0, took - worked)
+    const requests = this.#admitted + REFUSAL * this.#refused
+    if (requests < FEW) return
+    this.#cost += WEIGHT * (Math.min(worked / requests, OUTLIER * this.#cost) - this.#cost)
   }
 
   #refuse(now: number): void {

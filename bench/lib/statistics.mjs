@@ -11,25 +11,6 @@ export function percentile(values, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
 }
 
-const BLOCKS = 10
-/** Student's t for a bound that holds in 95 of 100 cases, of ten points less the two figures of a line. */
-const T_95 = 1.86
-
-/**
- * How much values that follow one another grow from one to the next, by least squares, and the bounds that this is between
- * in 90 of 100 cases. Of medians of blocks, for neighbours resemble each other, and each is no evidence of its own.
- */
-export function growth(values) {
-  const size = Math.floor(values.length / BLOCKS)
-  if (size < 1) throw new Error(`${values.length} values are too few to tell whether they grow`)
-  const medians = Array.from({ length: BLOCKS }, (_, i) => median(values.slice(i * size, (i + 1) * size)))
-  const middle = (BLOCKS - 1) / 2
-  const mean = medians.reduce((sum, value) => sum + value, 0) / BLOCKS
-  const spread = medians.reduce((sum, _, i) => sum + (i - middle) ** 2, 0)
-  const slope = medians.reduce((sum, value, i) => sum + (i - middle) * (value - mean), 0) / spread
-  const rest = medians.reduce((sum, value, i) => sum + (value - mean - slope * (i - middle)) ** 2, 0)
-  const margin = T_95 * Math.sqrt(rest / (BLOCKS - 2) / spread)
-  return { each: slope / size, least: (slope - margin) / size, most: (slope + margin) / size }
 // Of the standard normal distribution: 95 % are within so many deviations.
 const Z = 1.959963984540054
 
