@@ -4,8 +4,8 @@ import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.js'
 
 /**
- * What is the container's own: where the models are and traces go, for which its network would have to be open, and the
- * port and processes that its limits are made for.
+ * What is the container's own: where the models are, for which its network would have to be open, and the port and
+ * processes that its limits are made for.
  */
 const OWN = [
   ...[
@@ -15,8 +15,6 @@ const OWN = [
     'HOST',
     'MODEL_DIR',
     'MODEL_URI',
-    'OTEL_EXPORTER_OTLP_ENDPOINT',
-    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
   ],
   ...['PORT', 'WORKERS'],
 ]

@@ -4,6 +4,7 @@ import t from 'tap'
 import { deadline } from '../../src/plugins/deadline.js'
 import { RequestLog } from '../../src/plugins/request-log.js'
 import { build } from '../fixtures/build.js'
+import { captureLog } from '../fixtures/log.js'
 
 const NEVER = new Promise(() => {})
 
@@ -32,6 +33,20 @@ t.test('what is not answered in time is 503, and what is answered is left alone'
   t.equal((await app.inject('/slowly')).body, 'slowly')
   await wait(200)
   t.equal(requests.inFlight, 0)
+})
+
+t.test('what comes too late is not logged, nor the URL that it was asked by', async (t) => {
+  const { logTo, text, lines } = captureLog()
+  const requests = new RequestLog()
+  const app = Fastify({ logger: { level: 'trace', stream: logTo }, logController: requests })
+  t.teardown(() => app.close())
+  app.register(deadline, { requests, answerWithinMs: 100, lookEveryMs: 10 })
+  app.get('/late', () => wait(200, 'late'))
+  app.get('/fails', () => wait(200).then(() => Promise.reject(new Error('too late'))))
+  for (const url of ['/late?secret', '/fails?secret']) t.equal((await app.inject(url)).statusCode, 503)
+  await wait(300)
+  t.ok(lines().length >= 2)
+  t.notMatch(text(), /[?]secret/)
 })
 
 t.test('the service answers a route that hangs with a problem that says when to come again', async (t) => {
