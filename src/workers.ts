@@ -153,16 +153,16 @@ export function workerPeers() {
   const { id } = cluster.worker as Worker
   const send = (message: object) => process.send?.(message)
   const heard = new Map<number, (answer: Answer) => void>()
-  let own: () => unknown = () => null
   let question = 0
   process.on('message', (message: Order | Question | Answer) => {
-    if (typeof message !== 'object') return
-    if ('answer' in message) heard.get(message.question)?.(message)
-    else send({ ...message, from: id, answer: own() })
+    if (typeof message === 'object' && 'answer' in message) heard.get(message.question)?.(message)
   })
   return {
     answer(tell: () => unknown): void {
-      own = tell
+      process.on('message', (message: Order | Question | Answer) => {
+        if (typeof message === 'object' && !('answer' in message))
+          send({ ...message, from: id, answer: tell() })
+      })
     },
     /** @throws where one of them does not answer in time */
     ask(): Promise<Map<number, unknown>> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { NOT_COVERED as env } from './fixtures/commands.js'
 import { address, output } from './fixtures/server.js'
 
 interface Package {
@@ -16,8 +17,6 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const lock = JSON.parse(read('package-lock.json'))
 const packages: [string, Package][] = Object.entries(lock.packages)
 const { scripts, allowScripts } = JSON.parse(read('package.json'))
-// npm runs what is tested here on its own: no part of the coverage of src.
-const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
 
 t.test('the lock holds the packages of every platform, not only of the one it was made on', async (t) => {
   for (const [path, { optionalDependencies = {} }] of packages) {

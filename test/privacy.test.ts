@@ -261,8 +261,9 @@ for (const level of LEVELS) {
       await feed(app, seen, level === 'trace' ? undefined : 3)
     }
     for (const settings of TURNED_AWAY) {
-      const sink = { write: (line: string) => lines.push(line) }
-      await feed(build(t, { LOG_LEVEL: level, MODELS: 'rf', ...settings }, { logTo: sink }), seen)
+      const logTo = { write: (line: string) => lines.push(line) }
+      const config = { LOG_LEVEL: level, MODELS: 'rf', ...settings }
+      await feed(build(t, config, { logTo, requestId: () => 'id' }), seen)
     }
     t.equal(lines.length > 0, !['fatal', 'silent'].includes(level))
     for (const line of lines) {
@@ -285,14 +286,16 @@ for (const level of LEVELS) {
 t.test('traces, and metrics as Lambda writes them, have nothing of it either', async (t) => {
   const seen: Seen = { codes: new Set(), leaks: [], routes: [] }
   const collector = await startCollector(t)
-  const traced = build(t, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, MODEL_DIR: failingModels(t) })
+  const tracing = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, MODEL_DIR: failingModels(t) }
+  const traced = build(t, tracing, { requestId: () => 'id' })
   await feed(traced, seen, 3)
   await traced.flushTraces()
   t.match(collector.sent(), 'POST /predict/:model')
-  t.same(canariesIn(collector.sent().replace(/\d{16,}/g, '')), [])
+  const ids = /"\w*(trace|span)Id":"[0-9a-f]+"|\d{16,}/gi
+  t.same(canariesIn(collector.sent().replace(ids, '')), [])
   const { logTo, text } = captureLog()
   const settings = { AWS_LAMBDA_FUNCTION_NAME: 'recognition', METRICS: 'on', MODEL_DIR: failingModels(t) }
-  const emf = build(t, settings, { logTo })
+  const emf = build(t, settings, { logTo, requestId: () => 'id' })
   await feed(emf, seen, 3)
   emf.metrics.flush()
   t.match(text(), '"CloudWatchMetrics"')

@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type Counts, startCallers } from '../bench/lib/callers.mjs'
@@ -35,6 +37,26 @@ async function answers(counts: Counts): Promise<void> {
 function swallow({ stdout }: ChildProcess): void {
   stdout?.resume()
 }
+
+t.test('callers tell a wrong answer, one of another status and none at all from each other', async (t) => {
+  const server = createServer((request, response) => {
+    request.resume()
+    if (request.url === '/none') return request.socket.destroy()
+    response.writeHead(request.url === '/500' ? 500 : 200, { 'content-length': 1 }).end('1')
+  })
+  t.teardown(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const requests = ['/right', '/500', '/wrong', '/none'].map((path) => post(path, {}))
+  const check = (_body: string, index: number) => {
+    if (index === 2) throw new Error('not as it should be')
+  }
+  const callers = startCallers({ port, requests, check }, { connections: 1 })
+  while (callers.counts.lost < 1) await wait(5)
+  const { failed, faults } = await callers.stop()
+  t.ok(failed >= 2)
+  t.match(faults, ['failed: answered 500: 1', /^lost: /])
+})
 
 t.test('restarted under load again and again, it answers every request that it got', async (t) => {
   const { first, again, callers } = await called(t)

@@ -105,8 +105,7 @@ export class Recogniser {
       },
       isFailing: () => members.some((member) => member.isFailing()),
     })
-    await recogniser.check()
-    return recogniser
+    return releasedUnless(recogniser, () => recogniser.check())
   }
 
   /**

@@ -4,10 +4,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { NOT_COVERED as env } from '../fixtures/commands.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-// What runs here is no part of the coverage of src.
-const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
 
 const advisory = (severity: string) => ({
   ...{ id: 1, url: 'https://example.org/1', title: 'It lets everybody in', severity },

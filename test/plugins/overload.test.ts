@@ -29,7 +29,7 @@ async function overloaded(t: Test, settings: NodeJS.ProcessEnv = {}) {
 }
 
 async function until(there: () => unknown): Promise<void> {
-  for (let i = 0; i < 500 && !there(); i++) await wait(20)
+  for (let i = 0; i < 1000 && !there(); i++) await wait(20)
 }
 
 /** Asks until it is refused. */
@@ -69,11 +69,13 @@ t.test('what is too much is refused, and the connection is as good as before', a
   t.same(others, {})
   t.ok(app.overloadRefusals() >= sent)
 
-  callers.stop()
   await until(() => told().length > 1)
+  callers.stop()
+  await until(() => told().length > 2)
   t.notOk(app.isOverloaded())
   t.match(told(), [
     { level: 40, msg: 'overloaded: what can not be answered in time is refused' },
+    { level: 40, msg: 'still overloaded' },
     { level: 30, msg: 'no longer overloaded', refused: app.overloadRefusals() },
   ])
   connection.write(post())

@@ -5,7 +5,8 @@ import { holds, type Test } from '../fixtures/fuzzing.js'
 import { MODELS, readGolden } from '../fixtures/models.js'
 import { typingOf } from '../fixtures/typing.js'
 
-const app = build(t)
+// Most claims here are false.
+const app = build(t, { VERIFY_FAILURES: '0' })
 await app.ready()
 const TIMEOUT = { timeout: 3_600_000 }
 const KEYS = app.models.keys

@@ -18,13 +18,12 @@ import t from 'tap'
 import { startBucket } from '../../fixtures/bucket.js'
 import { build, SUMMARY } from '../../fixtures/build.js'
 import { startCollector } from '../../fixtures/collector.js'
+import { NOT_COVERED as env } from '../../fixtures/commands.js'
 import { MODELS, readGolden } from '../../fixtures/models.js'
 import { pathsOn } from '../../fixtures/page.js'
 
 const TYPING = { keystrokes: readGolden().keystrokes[0]?.keystrokes }
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-// What runs here is the bundle, on its own: no part of the coverage of src.
-const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
 
 const folder = mkdtempSync(join(tmpdir(), 'bundle-'))
 t.teardown(() => rmSync(folder, { recursive: true }))

@@ -6,12 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import t from 'tap'
+import { NOT_COVERED as env } from '../../fixtures/commands.js'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const read = (path: string) => JSON.parse(text(path))
-// What runs here is no part of the coverage of src.
-const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
 
 const closed = { additionalProperties: false }
 const Hash = Type.Union([
