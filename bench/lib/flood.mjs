@@ -68,7 +68,8 @@ export async function flood(load, { connections, rate, seconds }) {
     const now = performance.now()
     if (due <= now) found.lateMs = Math.max(found.lateMs, now - due)
     for (; due <= now && due < end; due = start + (++count * 1000) / rate) {
-      const client = free.pop()
+      // The one that has rested longest: the service hangs up on those that rest too long.
+      const client = free.shift()
       if (client === undefined) waiting.push(due)
       else send(client, due)
     }

@@ -33,7 +33,7 @@ export async function startService(settings) {
     waiting.shift().resolve()
   })
   const logged = (said) => new Promise((resolve, reject) => waiting.push({ said, resolve, reject }))
-  for (let i = 0; i < Number(settings.WORKERS ?? 1); i++) await logged(LISTENING)
+  await Promise.all(Array.from({ length: Number(settings.WORKERS ?? 1) }, () => logged(LISTENING)))
   const timed = async (signal, done) => {
     const began = performance.now()
     child.kill(signal)

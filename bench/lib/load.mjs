@@ -60,7 +60,8 @@ export async function steady(load, { connections, rate, warmUp, seconds }) {
   for (let count = 0, due = start; due < end; due = start + (++count * 1000) / rate) {
     // Turns of the event loop, for timers are too coarse.
     while (performance.now() < due) await turn()
-    const client = free.pop()
+    // The one that has rested longest: the service hangs up on those that rest too long.
+    const client = free.shift()
     if (client === undefined) waiting.push(due)
     else {
       const answer = ask(client, due).finally(() => answers.delete(answer))

@@ -4,7 +4,7 @@ import { coded } from '../errors.js'
 import type { RequestLog } from './request-log.js'
 
 /** More than a request may take to arrive. */
-const ANSWER_WITHIN_MS = 15_000
+export const ANSWER_WITHIN_MS = 15_000
 const LOOK_EVERY_MS = 1000
 
 export interface DeadlineOptions {
