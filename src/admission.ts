@@ -28,16 +28,17 @@ const TURN_MS = 2.5
 /** What it may cost more, of the time for which the one before stood still, and at most: where others have the processor for a while, many come at once. */
 const MADE_UP = 0.25
 const MADE_UP_MS = 10
-/** What it takes to refuse a request, of what it takes to serve one. */
-const REFUSAL = 0.12
 /** For how long nobody has to have been refused. */
 const CALM_MS = 1000
 /** After this all are admitted for once, to see whether they fit, and after twice as long each time that they don't. */
 const TRIAL_MS = 2000
 const LONGEST_TRIAL_MS = 32_000
-/** What a turn counts for the mean cost of a request, and how many times the mean it may seem to be. */
-const WEIGHT = 0.1
-const OUTLIER = 2
+/** What a turn counts for the mean costs, and how many times as much as expected it may seem to have cost. */
+const WEIGHT = 0.02
+const OUTLIER = 3
+/** What it takes to refuse a request, of what it takes to serve one: before that is known, and at least and most. */
+const REFUSAL = 0.15
+const REFUSALS = [0.05, 0.5] as const
 
 /**
  * Decides which requests to serve, by the turns of the event loop in which they come.
@@ -53,8 +54,7 @@ export class Admission {
   /** Refusing: when the next trial is. On trial: when it has gone well. */
   #until = 0
   #trialAfter = TRIAL_MS
-  /** What a request takes of a turn, ms of CPU. */
-  #cost = 0.1
+  readonly #costs = new Costs()
   #began = 0
   #cpuBegan: number | undefined
   /** For how long the last turn did not work, ms. */
@@ -114,7 +114,7 @@ export class Admission {
       return
     }
     const inLine = this.#admitted + waiting
-    const late = took + waiting * this.#cost
+    const late = took + waiting * this.#costs.served
     const slow = late > overloadMs && inLine > (late > VERY_LATE * overloadMs ? FEW : CROWD)
     if (this.#onTrial) this.#judge(slow, now)
     // Where nothing followed, nobody is in line.
@@ -137,14 +137,12 @@ export class Admission {
   /** What fits into a turn, with those who wait. */
   #affordable(waiting: number): number {
     const budget = TURN_MS + Math.min(MADE_UP * this.#stoodStill, MADE_UP_MS)
-    return Math.max(waiting > 0 ? 0 : FEW, Math.floor(budget / this.#cost) - waiting)
+    return Math.max(waiting > 0 ? 0 : FEW, Math.floor(budget / this.#costs.served) - waiting)
   }
 
   #learn(took: number, worked: number): void {
     this.#stoodStill = Math.max(0, took - worked)
-    const requests = this.#admitted + REFUSAL * this.#refused
-    if (requests < FEW) return
-    this.#cost += WEIGHT * (Math.min(worked / requests, OUTLIER * this.#cost) - this.#cost)
+    if (this.#admitted + this.#refused >= FEW) this.#costs.learn(this.#admitted, this.#refused, worked)
   }
 
   #refuse(now: number): void {
@@ -178,5 +176,42 @@ export class Admission {
 
   #isCalm(now: number): boolean {
     return now - this.#lastRefusal >= CALM_MS
+  }
+}
+
+/**
+ * What requests cost, by least squares over the turns, of which the older count less. Not by a fixed share for those
+ * that are refused: where that is too little, refusals seem to make serving dear, less is served, and more is refused.
+ */
+class Costs {
+  /** Of a turn, ms of CPU. */
+  served = 0.1
+  #share = REFUSAL
+  // Sums of products.
+  #ss = 0
+  #sr = 0
+  #rr = 0
+  #sw = 0
+  #rw = 0
+
+  learn(served: number, refused: number, worked: number): void {
+    const expected = this.served * (served + this.#share * refused)
+    const work = this.#ss === 0 ? worked : Math.min(worked, OUTLIER * expected)
+    const keep = 1 - WEIGHT
+    this.#ss = keep * this.#ss + served * served
+    this.#sr = keep * this.#sr + served * refused
+    this.#rr = keep * this.#rr + refused * refused
+    this.#sw = keep * this.#sw + served * work
+    this.#rw = keep * this.#rw + refused * work
+    // Where the two went hand in hand nothing tells them apart.
+    const apart = this.#ss * this.#rr - this.#sr * this.#sr
+    if (apart > 0.01 * this.#ss * this.#rr) {
+      const one = (this.#sw * this.#rr - this.#rw * this.#sr) / apart
+      const other = (this.#rw * this.#ss - this.#sw * this.#sr) / apart
+      if (one > 0) this.#share = Math.min(REFUSALS[1], Math.max(REFUSALS[0], other / one))
+    }
+    const share = this.#share
+    const requests = this.#ss + 2 * share * this.#sr + share * share * this.#rr
+    this.served = (this.#sw + share * this.#rw) / requests
   }
 }

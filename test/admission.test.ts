@@ -7,7 +7,7 @@ const REFUSE = 0.013
 const BATCH = 32
 
 /** A process whose time passes only with what it does. */
-function simulate({ serve = SERVE, batch = BATCH, overloadMs = 10 } = {}) {
+function simulate({ serve = SERVE, refuse = REFUSE, batch = BATCH, overloadMs = 10 } = {}) {
   let now = 1000
   let cpu = 0
   let waiting = 0
@@ -40,7 +40,7 @@ function simulate({ serve = SERVE, batch = BATCH, overloadMs = 10 } = {}) {
       refused += requests - admitted
       now += stopped
       // Half of what a request costs is reading it.
-      work(((admitted + done) * serve) / 2 + (requests - admitted) * REFUSE)
+      work(((admitted + done) * serve) / 2 + (requests - admitted) * refuse)
       admission.end({ waiting, followed: followed || waiting > 0 })
       return requests - admitted
     },
@@ -135,6 +135,21 @@ t.test(
     t.ok(longest < 5, `${longest.toFixed(1)} ms`)
   },
 )
+
+t.test('where refusals are dear it serves what is left, and does not take serving for dearer', async (t) => {
+  for (const share of [0.05, 0.25, 0.4]) {
+    const process = simulate({ refuse: share * SERVE })
+    openLoop(process, 2 * CAPACITY, 1000)
+    const before = process.counts().served
+    const turns = openLoop(process, 2 * CAPACITY, 1500)
+    const served = process.counts().served - before
+    t.ok(served / turns.length > 0.9 * (2.5 / SERVE), `${served / turns.length} in a turn`)
+    const goodput = served / (1500 * CAPACITY)
+    // All that comes is read; what is served and what is refused take all the time.
+    const possible = (1 - 2 * share) / (1 - share)
+    t.ok(goodput > 0.93 * possible, `${goodput.toFixed(3)} of ${possible.toFixed(3)}`)
+  }
+})
 
 t.test('at twenty times what it can do it serves some yet', async (t) => {
   const process = simulate({ serve: 0.5 })

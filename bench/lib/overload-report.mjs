@@ -68,7 +68,7 @@ export function overloadReport(figures, goals, { seconds, connections }) {
   const rows = [
     ['peak, requests/s', ({ peak }) => peak.toFixed(0)],
     ['CPU of a request there, µs', ({ micros }) => micros.toFixed(0)],
-    ['sent in overload, requests/s', ({ peak }) => (2 * peak).toFixed(0)],
+    ['sent in overload, requests/s', ({ sent }) => sent.toFixed(0)],
     ['of which answered 200, requests/s', ({ goodput }) => goodput.toFixed(0)],
     ['**of the peak**', ({ goodput, peak }) => `**${(goodput / peak).toFixed(3)}**`],
     ['refused', ({ refusedShare }) => `${(100 * refusedShare).toFixed(1)} %`],
