@@ -36,6 +36,8 @@ const LONGEST_TRIAL_MS = 32_000
 /** What a turn counts for the mean costs, and how many times as much as expected it may seem to have cost. */
 const WEIGHT = 0.02
 const OUTLIER = 3
+/** What a request takes at the least, ms of CPU. */
+const LEAST = 0.005
 /** What it takes to refuse a request, of what it takes to serve one: before that is known, and at least and most. */
 const REFUSAL = 0.15
 const REFUSALS = [0.05, 0.5] as const
@@ -212,6 +214,7 @@ class Costs {
     }
     const share = this.#share
     const requests = this.#ss + 2 * share * this.#sr + share * share * this.#rr
-    this.served = (this.#sw + share * this.#rw) / requests
+    // A clock that is coarser than a turn may say that it cost nothing.
+    this.served = Math.max(LEAST, (this.#sw + share * this.#rw) / requests)
   }
 }

@@ -69,7 +69,7 @@ const PUBLIC_ROUTES = ['index', 'docs', 'models', 'metrics']
 
 /** Keys are fetched where nobody on the way can change them. */
 const JWKS_URL =
-  /^(https:\/\/[^\s]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/[^\s]*)?|file:\/\/\/[^\s]+)?$/
+  /^(https:\/\/[^\s@/]+(\/[^\s]*)?|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/[^\s]*)?|file:\/\/\/[^\s]+)?$/
 
 /** As the specification has it, the one is all of the URL and the other what stands before the path. */
 const TRACES = 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'

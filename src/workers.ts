@@ -8,7 +8,13 @@ const HANG_UP = ['SIGHUP'] as const
 const inTerminal = isatty(0)
 
 /** What stops the service, and what has it reload; a terminal sends them to its workers, too. */
-export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', ...(inTerminal ? HANG_UP : [])] as const
+export const STOP_SIGNALS = [
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGUSR2',
+  ...(inTerminal ? HANG_UP : []),
+] as const
 export const RELOAD_SIGNALS = inTerminal ? [] : HANG_UP
 
 /** What a worker is to do, as it is told once it is up and when that changes; or at once. */

@@ -7,13 +7,17 @@ const REFUSE = 0.013
 const BATCH = 32
 
 /** A process whose time passes only with what it does. */
-function simulate({ serve = SERVE, refuse = REFUSE, batch = BATCH, overloadMs = 10 } = {}) {
+function simulate({ serve = SERVE, refuse = REFUSE, batch = BATCH, overloadMs = 10, clockStep = 0 } = {}) {
   let now = 1000
   let cpu = 0
   let waiting = 0
   let refused = 0
   let served = 0
-  const admission = new Admission({ overloadMs, clock: () => now, cpu: () => cpu })
+  const admission = new Admission({
+    overloadMs,
+    clock: () => now,
+    cpu: () => (clockStep ? clockStep * Math.floor(cpu / clockStep) : cpu),
+  })
 
   function work(ms: number): void {
     now += ms
@@ -149,6 +153,14 @@ t.test('where refusals are dear it serves what is left, and does not take servin
     const possible = (1 - 2 * share) / (1 - share)
     t.ok(goodput > 0.93 * possible, `${goodput.toFixed(3)} of ${possible.toFixed(3)}`)
   }
+})
+
+t.test('a clock of the CPU that is coarser than a turn does not keep it from refusing', async (t) => {
+  const process = simulate({ clockStep: 10 })
+  const turns = openLoop(process, 2 * CAPACITY, 3000)
+  const { served, refused } = process.counts()
+  t.ok(refused > 0.3 * served, `${refused} refused, ${served} served`)
+  t.ok(Math.max(...turns.slice(turns.length / 2)) < 50)
 })
 
 t.test('at twenty times what it can do it serves some yet', async (t) => {

@@ -145,6 +145,7 @@ t.test('a value that a setting can not have stops the start and is named', async
     ['JWT_JWKS_URL', 'http://issuer.example/jwks.json'],
     ['JWT_JWKS_URL', 'http://localhost.example/jwks.json'],
     ['JWT_JWKS_URL', 'jwks.json'],
+    ['JWT_JWKS_URL', 'https://user:secret@issuer.example/jwks.json'],
     ['JWT_JWKS_URL', 'https://issuer.example/jwks.json'],
     ['JWT_ISSUER', 'https://issuer.example/'],
     ['JWT_AUDIENCE', 'recognition'],

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { JWTPayload, JWTVerifyGetKey } from 'jose'
+import type { FetchImplementation, JWTPayload, JWTVerifyGetKey } from 'jose'
 import { coded } from '../errors.js'
 
 /** Signatures that only the issuer can make: with a shared secret, whoever verifies could sign, too. */
@@ -23,6 +23,8 @@ const FETCH_WITHIN_MS = 5000
 /** A key id that is not known has the keys fetched again, but not more often than this. */
 const FETCH_AGAIN_AFTER_MS = 30_000
 const KEEP_FOR_MS = 600_000
+/** An issuer that does not answer well is left alone for a while, whoever asks. */
+const LEAVE_ALONE_MS = 5000
 
 export interface TokenSettings {
   /** Where the issuer's JSON Web Key Set is: https, or a file. */
@@ -41,13 +43,17 @@ export class Tokens {
 
   /**
    * Keys in a file are read now, those of a URL when the first token comes: an issuer that is away stops no start.
+   * @param now the time in ms, from any origin
    * @returns undefined where no tokens are taken
    * @throws KSR_CONFIG where a file has no key set
    */
-  static async load({ jwksUrl, issuer, audience }: TokenSettings): Promise<Tokens | undefined> {
+  static async load(
+    { jwksUrl, issuer, audience }: TokenSettings,
+    now = () => performance.now(),
+  ): Promise<Tokens | undefined> {
     if (jwksUrl === '') return undefined
     // For the few who want it: all others would pay at every start.
-    const { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify } = await import('jose')
+    const { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, jwtVerify } = await import('jose')
     const url = new URL(jwksUrl)
     let keys: JWTVerifyGetKey
     if (url.protocol === 'file:') {
@@ -61,12 +67,13 @@ export class Tokens {
         timeoutDuration: FETCH_WITHIN_MS,
         cooldownDuration: FETCH_AGAIN_AFTER_MS,
         cacheMaxAge: KEEP_FOR_MS,
+        [customFetch]: patiently(now),
       })
       keys = (header, token) =>
         remote(header, token).catch((cause) => {
           if (cause instanceof errors.JWKSNoMatchingKey) throw cause
           if (cause instanceof errors.JWKSMultipleMatchingKeys) throw cause
-          throw coded('KSR_KEYS_UNAVAILABLE', [], { cause, retryAfter: 5 })
+          throw coded('KSR_KEYS_UNAVAILABLE', [], { cause, retryAfter: LEAVE_ALONE_MS / 1000 })
         })
     }
     const options = {
@@ -97,5 +104,17 @@ export class Tokens {
       if ((error as { code?: string }).code === 'KSR_KEYS_UNAVAILABLE') throw error
       return undefined
     }
+  }
+}
+
+/** Fetches, but for a while after it went wrong. */
+function patiently(now: () => number): FetchImplementation {
+  let failed = Number.NEGATIVE_INFINITY
+  return async (url, options) => {
+    if (now() - failed < LEAVE_ALONE_MS) throw new Error('it could not be had a moment ago')
+    failed = now()
+    const response = await fetch(url, options)
+    if (response.status === 200) failed = Number.NEGATIVE_INFINITY
+    return response
   }
 }

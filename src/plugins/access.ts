@@ -27,7 +27,7 @@ const PUBLIC: Record<string, RegExp> = {
 const PROBES = /^\/health(\/|$)/
 const WINDOW_MS = 60_000
 /** The callers whose requests are counted at once, bounded: beyond it those are forgotten who were not heard for longest. */
-const MOST_CALLERS = 10_000
+const MOST_CALLERS = 100_000
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/
 
 /** Asks who sends a request, where keys or tokens are set, and how many a caller may send. Probes may ask as they like. */
@@ -80,10 +80,18 @@ export const access = fp(
     app.addHook('onRequest', async (request, reply) => {
       if (PROBES.test(request.routeOptions.url ?? '')) return
       const open = !guarded || isPublic(request)
-      const caller = open ? '' : await callerOf(request)
+      let unavailable: unknown
+      const caller = open
+        ? ''
+        : await callerOf(request).catch((error) => {
+            unavailable = error
+            return undefined
+          })
       request.caller = caller ?? ''
       if (caller) logWith(request, reply, { caller })
+      // Whoever can't be told from anybody is counted, too.
       await limit(request, reply)
+      if (unavailable) throw unavailable
       if (caller !== undefined) return
       logWith(request, reply, { address: request.ip })
       reply.header('www-authenticate', challenge)

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -6,8 +5,9 @@ import { Admission } from '../admission.js'
 import type { Config } from '../config.js'
 import { coded } from '../errors.js'
 import { rowsWaiting } from '../inference/batch.js'
-import { withoutPrefix } from '../path.js'
+import { withoutOrigin, withoutPrefix } from '../path.js'
 import { problemOf } from './problems.js'
+import { requestIdOf } from './request-id.js'
 import { SECURITY_HEADERS } from './security-headers.js'
 import { everyServer, keepDoor } from './servers.js'
 
@@ -31,18 +31,16 @@ const [BEFORE_INSTANCE, AFTER_INSTANCE] = BODY.split(INSTANCE) as [string, strin
 const HEADERS = {
   ...SECURITY_HEADERS,
   'content-type': 'application/problem+json; charset=utf-8',
-  'content-length': String(BODY.length),
   'retry-after': '1',
 }
 const HEAD = [
   'HTTP/1.1 503 Service Unavailable',
   ...Object.entries({ ...HEADERS, connection: 'keep-alive' }).map(([name, value]) => `${name}: ${value}`),
-  'x-request-id: ',
 ].join('\r\n')
 
 /**
- * Refuses what comes over the sockets beyond what can be answered, before Fastify hears of it: at twice the load that a
- * process can bear, a refusal may cost no more than a tenth of an answer.
+ * Refuses what comes over the sockets beyond what can be answered, before Fastify hears of it: what a refusal costs is
+ * taken from the answers.
  */
 export const overload = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
@@ -77,7 +75,10 @@ export const overload = fp(
     everyServer(app, (server) =>
       keepDoor(server, (request, response) => {
         if (turns.admit()) return false
-        if (ALWAYS_ANSWERED.test(withoutPrefix(request.url as string, basePath)) && turns.admitProbe())
+        if (
+          ALWAYS_ANSWERED.test(withoutPrefix(withoutOrigin(request.url as string), basePath)) &&
+          turns.admitProbe()
+        )
           return false
         tell()
         refusals++
@@ -136,18 +137,18 @@ function turnsOf(admission: Admission) {
  * The answer, as cheap as it can be made: in one piece, past what Node does for an answer that it has to put together.
  * Everything that is not as usual goes the usual way.
  */
-function refuse({ method }: IncomingMessage, response: ServerResponse, last: boolean): void {
+function refuse(request: IncomingMessage, response: ServerResponse, last: boolean): void {
   const { socket } = response
-  const id = randomUUID()
+  const id = requestIdOf(request)
   const body = BEFORE_INSTANCE + id + AFTER_INSTANCE
   // Without a socket, an answer to what was asked before on the connection is still to come.
-  if (socket !== null && response.shouldKeepAlive && !last && method !== 'HEAD') {
-    socket.write(`${HEAD}${id}\r\n\r\n${body}`, 'latin1')
+  if (socket !== null && response.shouldKeepAlive && !last && request.method !== 'HEAD') {
+    socket.write(`${HEAD}\r\ncontent-length: ${body.length}\r\nx-request-id: ${id}\r\n\r\n${body}`, 'latin1')
     response.emit('finish')
     return
   }
   if (last) response.shouldKeepAlive = false
-  response.writeHead(503, { ...HEADERS, 'x-request-id': id }).end(body)
+  response.writeHead(503, { ...HEADERS, 'content-length': body.length, 'x-request-id': id }).end(body)
 }
 
 /** Whether the connection had better not be used on: its next bytes may be a body, or no body, or a very long one. */

@@ -7,6 +7,7 @@ import { CodedError, coded, type ErrorCode, type FieldError } from '../errors.js
 import type { Problem } from '../schemas/problem.js'
 import { meantAlternative } from '../schemas/sample.js'
 import type { Refusal } from '../telemetry/recorder.js'
+import { requestIdOf } from './request-id.js'
 import { SECURITY_HEADERS } from './security-headers.js'
 
 type Fault = NonNullable<FastifyError['validation']>[number]
@@ -32,7 +33,6 @@ const REFUSALS: { [Code in ErrorCode]?: Refusal } = {
   KSR_UNAUTHORIZED: 'unauthorized',
   KSR_TOO_MANY_REQUESTS: 'rate-limit',
   KSR_CLAIMS_PAUSED: 'claims-paused',
-  KSR_OVERLOADED: 'overload',
   KSR_TIMEOUT: 'timeout',
 }
 
@@ -93,7 +93,7 @@ export function answerUnreadable(this: FastifyInstance, error: NodeJS.ErrnoExcep
 
 /** Answers, and hangs up on, a request that can be read but is not to be routed. */
 export function answerEarly({ log }: FastifyInstance, error: CodedError, response: ServerResponse): void {
-  const problem = problemOf(error, randomUUID())
+  const problem = problemOf(error, requestIdOf(response.req))
   log.info({ reqId: problem.instance, code: problem.code, status: problem.status }, 'request refused')
   const body = JSON.stringify(problem)
   response.writeHead(problem.status, bareHeaders(problem, body)).end(body)

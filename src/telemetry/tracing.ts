@@ -27,7 +27,7 @@ const ROWS = 'keystroke.batch.rows'
 const SAID = [METHOD, 'http.route', STATUS, MODEL, ROWS]
 
 /** Those who ask for these ask again and again. */
-const UNTRACED = /^\/(health|metrics)\b/
+const UNTRACED = /^\/(health|metrics)(\/|\?|$)/
 
 const FLUSH_WITHIN_MS = 250
 const CLOSE_WITHIN_MS = 2000
@@ -163,8 +163,8 @@ function tidied(exporter: SpanExporter, reach: (now: boolean) => void): SpanExpo
 }
 
 /**
- * The span without what must not leave the process: the URL with its query, and what an error says, which may be a part
- * of the body. A refusal is no error of the service.
+ * The span without what must not leave the process: the URL with its query, what the caller's trace carries along, and
+ * what an error says, which may be a part of the body. A refusal is no error of the service.
  */
 function tidy(span: ReadableSpan): ReadableSpan {
   const said = Object.entries(span.attributes).filter(([name]) => SAID.includes(name))
@@ -172,7 +172,9 @@ function tidy(span: ReadableSpan): ReadableSpan {
   if (METHOD in attributes) attributes[METHOD] = methodLabel(String(attributes[METHOD]))
   const status = attributes[STATUS]
   const failed = status === undefined ? span.status.code === SpanStatusCode.ERROR : Number(status) >= 500
+  const { traceState: _callers, ...context } = span.spanContext()
   return Object.create(span, {
+    spanContext: { value: () => context },
     attributes: { value: attributes },
     events: { value: [] },
     status: { value: { code: failed ? SpanStatusCode.ERROR : SpanStatusCode.UNSET } },

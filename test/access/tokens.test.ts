@@ -7,8 +7,8 @@ import { Tokens } from '../../src/access/tokens.js'
 import { selfSigned } from '../fixtures/certificate.js'
 import { AUDIENCE, ISSUER, Issuer } from '../fixtures/issuer.js'
 
-const load = async (jwksUrl: string) =>
-  (await Tokens.load({ jwksUrl, issuer: ISSUER, audience: AUDIENCE })) as Tokens
+const load = async (jwksUrl: string, now?: () => number) =>
+  (await Tokens.load({ jwksUrl, issuer: ISSUER, audience: AUDIENCE }, now)) as Tokens
 
 t.test('without a key set no tokens are taken', async (t) => {
   t.equal(await Tokens.load({ jwksUrl: '', issuer: '', audience: '' }), undefined)
@@ -69,14 +69,16 @@ t.test('RSA and Edwards curves will do', async (t) => {
 
 t.test('where the keys can not be had it is nobody’s fault but the issuer’s, until they can', async (t) => {
   const issuer = await Issuer.start(t)
-  const tokens = await load(issuer.url)
+  let now = 0
+  const tokens = await load(issuer.url, () => now)
   issuer.status = 500
-  await t.rejects(tokens.subjectOf(await issuer.token()), {
-    code: 'KSR_KEYS_UNAVAILABLE',
-    statusCode: 503,
-    retryAfter: 5,
-  })
+  const unavailable = { code: 'KSR_KEYS_UNAVAILABLE', statusCode: 503, retryAfter: 5 }
+  for (let i = 0; i < 3; i++) await t.rejects(tokens.subjectOf(await issuer.token()), unavailable)
+  t.equal(issuer.fetched, 1, 'it is left alone')
   issuer.status = 200
+  now = 4999
+  await t.rejects(tokens.subjectOf(await issuer.token()), unavailable)
+  now = 5000
   t.equal(await tokens.subjectOf(await issuer.token()), 'client')
   t.equal(await tokens.subjectOf('nonsense'), undefined)
 })

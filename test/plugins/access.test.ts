@@ -100,6 +100,16 @@ t.test('while the keys of tokens can not be had, the answer is to come again', a
   t.equal(answer.headers['retry-after'], '5')
 })
 
+t.test('nor is then anybody heard without end', async (t) => {
+  const issuer = await Issuer.start(t)
+  issuer.status = 404
+  const app = build(t, { ...issuer.settings(), RATE_LIMIT: '2' })
+  const headers = { authorization: `Bearer ${await issuer.token()}` }
+  const statuses = []
+  for (let i = 0; i < 3; i++) statuses.push((await app.inject({ url: '/models', headers })).statusCode)
+  t.same(statuses, [503, 503, 429])
+})
+
 t.test('a rate limit counts each key for itself, and tells how much is left', async (t) => {
   const app = build(t, { API_KEYS, RATE_LIMIT: '2' })
   const ask = (key: string) => app.inject({ url: '/models', headers: { 'x-api-key': key } })

@@ -129,7 +129,13 @@ t.test(
   async (t) => {
     const { app, collector } = await traced(t, quiet())
     const canary = '271828'
-    const headers = { 'content-type': 'application/json', 'user-agent': canary, baggage: `user=${canary}` }
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': canary,
+      baggage: `user=${canary}`,
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+      tracestate: `user=${canary}`,
+    }
     for (const [url, payload] of [
       [`/predict/rf?top=${canary}`, SUMMARY],
       [`/predict/${canary}`, SUMMARY],
