@@ -11,7 +11,7 @@ const FOLDER = 'docs/security'
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const PAPERS = [
   ...readdirSync(join(ROOT, FOLDER)).map((name) => `${FOLDER}/${name}`),
-  ...['SECURITY.md'].filter((path) => existsSync(join(ROOT, path))),
+  ...['SECURITY.md', 'docs/operations.md', 'docs/observability.md', 'docs/supply-chain.md'],
 ]
 const TEST = /^test\/.*\.test\.ts$|^training\/tests\/.*\.py$/
 
