@@ -82,6 +82,13 @@ for (const [name, events] of [
   })
 }
 
+t.test('what stands under a name with a line feed in it is looked at, too', async (t) => {
+  for (const name of ['headers', 'multiValueHeaders', 'queryStringParameters']) {
+    const odd = { 'a\nb': { toString: 1, valueOf: 1 } }
+    t.equal(await fault({ ...EVENTS.get('alb'), [name]: odd }), undefined, name)
+  }
+})
+
 t.test('what is nested deeper than the stack is refused like anything else', async (t) => {
   const deep = (depth: number) => JSON.parse('['.repeat(depth) + ']'.repeat(depth))
   for (const depth of [1000, 10_000, 1_000_000]) {

@@ -42,7 +42,8 @@ t.test('callers tell a wrong answer, one of another status and none at all from 
   const server = createServer((request, response) => {
     request.resume()
     if (request.url === '/none') return request.socket.destroy()
-    response.writeHead(request.url === '/500' ? 500 : 200, { 'content-length': 1 }).end('1')
+    response.writeHead(request.url === '/500' ? 500 : 200, { 'content-length': 1 }).flushHeaders()
+    setTimeout(() => response.end('1'), 10)
   })
   t.teardown(() => server.close())
   await once(server.listen(0, '127.0.0.1'), 'listening')

@@ -9,10 +9,9 @@ import { MODELS } from './fixtures/models.js'
 const ROOT = join(import.meta.dirname, '..')
 const FOLDER = 'docs/security'
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
-const PAPERS = [
-  ...readdirSync(join(ROOT, FOLDER)).map((name) => `${FOLDER}/${name}`),
-  ...['SECURITY.md', 'docs/operations.md', 'docs/observability.md', 'docs/supply-chain.md'],
-]
+/** In these a link to a test has its title. */
+const WITH_PROOFS = ['SECURITY.md', ...readdirSync(join(ROOT, FOLDER)).map((name) => `${FOLDER}/${name}`)]
+const PAPERS = [...WITH_PROOFS, 'docs/operations.md', 'docs/observability.md', 'docs/supply-chain.md']
 const TEST = /^test\/.*\.test\.ts$|^training\/tests\/.*\.py$/
 
 interface Link {
@@ -68,7 +67,7 @@ function anchors(document: string): string[] {
 for (const paper of PAPERS) {
   t.test(`${paper} names tests, commands and documents that there are`, async (t) => {
     const document = read(paper)
-    for (const { text, path } of proofs(document, paper)) {
+    for (const { text, path } of WITH_PROOFS.includes(paper) ? proofs(document, paper) : []) {
       t.ok(existsSync(join(ROOT, path)) && titles(path).has(text), `${path}: ${text}`)
     }
     for (const { path, anchor } of links(document, paper)) {

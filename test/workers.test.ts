@@ -51,6 +51,9 @@ t.test('several workers serve on one port', async (t) => {
   calling = false
   for (const { pid, lost } of await called) t.equal(lost, pid === first.pid ? 1 : 0)
 
+  server.kill('SIGHUP')
+  for (let i = 0; i < 2; i++) await lines(/reloaded: nothing has changed/)
+
   // As a terminal does: to all of them.
   for (const pid of [second.pid, third.pid]) process.kill(pid, 'SIGINT')
   server.kill('SIGINT')
@@ -110,12 +113,19 @@ t.test('workers that end soon are replaced after pauses that grow, while others 
   const began = performance.now()
   t.equal((await fetch(`${url}/health`)).status, 200)
   putModels(dir, MODELS)
-  const third = await lines(/Server listening/)
+  await lines(/Server listening/)
   t.ok(performance.now() - began > 350)
 
+  // One that has served for long ends for another reason.
+  await wait(10_500)
+  const replaced = output(server.stderr, /takes its place/)
+  process.kill(second.pid, 'SIGKILL')
+  t.match(await replaced, / in 100 ms/)
+  const fourth = await lines(/Server listening/)
+
   // None is made once it stops.
-  const ended = output(server.stderr, / 1600 ms/)
-  for (const { pid } of [second, third]) process.kill(pid, 'SIGKILL')
+  const ended = output(server.stderr, / in 200 ms/)
+  process.kill(fourth.pid, 'SIGKILL')
   await ended
   server.kill('SIGTERM')
   t.same(await exited, [0, null])

@@ -15,5 +15,5 @@ export interface Load {
 
 export function startCallers(
   load: Load,
-  options: { connections: number; pauseMs?: number },
+  options: { connections: number },
 ): { counts: Counts; stop(): Promise<Counts> }

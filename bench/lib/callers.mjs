@@ -12,13 +12,12 @@ const RETRY_MS = 5
  * as soon as the server has announced that it closes one.
  * @param load `port`, `requests` (the bytes of each, sent in turn) and `check(body, index)`, which throws at a wrong answer
  * @param connections how many callers there are
- * @param pauseMs how long they rest between two requests, at most; each time another while
  * @returns `counts`, which grow, and `stop()`, which resolves with them when the last request is answered or lost:
  * `answered`; `failed`, by status or a wrong body; `lost`, sent over a connection that was not announced to close, and
  * not answered; `refused`, no requests, but connections that were not to be had; `slowestMs`, the longest that an answer
  * took; `faults`, the first of each kind
  */
-export function startCallers({ port, requests, check }, { connections, pauseMs = 0 }) {
+export function startCallers({ port, requests, check }, { connections }) {
   const counts = { answered: 0, failed: 0, lost: 0, refused: 0, slowestMs: 0, faults: [] }
   let calling = true
 
@@ -48,7 +47,6 @@ export function startCallers({ port, requests, check }, { connections, pauseMs =
         }
       }
       index = (index + 1) % requests.length
-      if (pauseMs > 0) await sleep(Math.random() * pauseMs)
     }
     connection?.close()
   }
@@ -78,10 +76,10 @@ async function open(port) {
   let received = ''
   let over = false
   let fault = 'the server hung up'
-  let settle = () => {}
+  let settle
   const end = () => {
     over = true
-    settle(undefined)
+    settle?.(undefined)
   }
   socket.on('error', (error) => {
     fault = error.message
@@ -91,7 +89,7 @@ async function open(port) {
     received += chunk
     const head = received.indexOf(HEAD_END)
     const length = LENGTH.exec(received)
-    if (head < 0 || received.length < head + HEAD_END.length + Number(length?.[1])) return
+    if (head < 0 || received.length < head + HEAD_END.length + Number(length[1])) return
     const answer = { status: received.slice(9, 12), body: received.slice(head + HEAD_END.length) }
     if (CLOSES.test(received)) {
       over = true

@@ -4,9 +4,11 @@ import { type Static, Type } from '@sinclair/typebox'
 const Text = Type.Union([Type.String(), Type.Null()])
 const Path = Type.String({ pattern: '^/' })
 const Method = Type.String({ pattern: `^(${METHODS.join('|')})$` })
+/** Any: what TypeBox takes for any else has no line feed in it, and a value under one that has would be anything. */
+const Name = Type.String({ pattern: '^[\\s\\S]*$' })
 // What a gateway leaves out it may also send as null.
-const Values = Type.Union([Type.Record(Type.String(), Text), Type.Null()])
-const Lists = Type.Union([Type.Record(Type.String(), Type.Array(Type.String())), Type.Null()])
+const Values = Type.Union([Type.Record(Name, Text), Type.Null()])
+const Lists = Type.Union([Type.Record(Name, Type.Array(Type.String())), Type.Null()])
 const content = {
   body: Type.Optional(Text),
   isBase64Encoded: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
