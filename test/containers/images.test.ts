@@ -29,7 +29,7 @@ const AARCH64 = 183
 const WANTED = [
   /^package\.json$/,
   /^models\/(manifest\.json(\.sig)?|(rf|svm|xgb|summary|templates|trees)\.onnx)$/,
-  /^dist\/((server|lambda)\.js|service\.c(js|ache)|load\.cjs|warm\.mjs)$/,
+  /^dist\/((server|lambda)\.js|service\.c(js|ache)|(load|tracing)\.cjs|warm\.mjs)$/,
   /^(sbom\.cdx\.json|THIRD-PARTY-LICENCES\.txt|onnxruntime-third-party\.txt\.gz)$/,
   /^node_modules\/@fastify\/swagger-ui\/(static\/[\w.-]+\.(html|js|css|json|png|svg)|dist\/static\/logo\.svg)$/,
   /^node_modules\/@fastify\/(ajv-compiler|swagger-ui)\/dist\/all\.js$/,
