@@ -259,13 +259,12 @@ for (const level of LEVELS) {
   t.test(`at ${level}, nothing of what was sent is in the log or in a refusal`, async (t) => {
     const seen: Seen = { codes: new Set(), leaks: [], routes: [] }
     const lines: string[] = []
+    const logTo = { write: (line: string) => lines.push(line) }
     for (const settings of [{}, { MODEL_DIR: failingModels(t) }]) {
-      const sink = { write: (line: string) => lines.push(line) }
-      const app = build(t, { LOG_LEVEL: level, ...settings }, { logTo: sink })
+      const app = build(t, { LOG_LEVEL: level, ...settings }, { logTo })
       await feed(app, seen, level === 'trace' ? undefined : 3)
     }
     for (const settings of TURNED_AWAY) {
-      const logTo = { write: (line: string) => lines.push(line) }
       const config = { LOG_LEVEL: level, MODELS: 'rf', ...settings }
       await feed(build(t, config, { logTo }), seen)
     }

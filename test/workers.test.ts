@@ -61,12 +61,14 @@ t.test('several workers serve on one port', async (t) => {
 })
 
 t.test('told to stop before its workers are up, it stops as well', async (t) => {
-  const server = start({ WORKERS: '2' })
-  t.teardown(() => server.kill('SIGKILL'))
-  const exited = once(server, 'exit')
-  await forked(server, 2)
-  server.kill('SIGTERM')
-  t.same(await exited, [0, null])
+  for (const signal of ['SIGTERM', 'SIGUSR2'] as const) {
+    const server = start({ WORKERS: '2' })
+    t.teardown(() => server.kill('SIGKILL'))
+    const exited = once(server, 'exit')
+    await forked(server, 2)
+    server.kill(signal)
+    t.same(await exited, [0, null], signal)
+  }
 })
 
 t.test(
@@ -113,8 +115,14 @@ t.test('workers that end soon are replaced after pauses that grow, while others 
   const began = performance.now()
   t.equal((await fetch(`${url}/health`)).status, 200)
   putModels(dir, MODELS)
-  await lines(/Server listening/)
+  let latest = await lines(/Server listening/)
   t.ok(performance.now() - began > 350)
+  for (const pause of [800, 1600]) {
+    const said = output(server.stderr, /takes its place/)
+    process.kill(latest.pid, 'SIGKILL')
+    t.match(await said, ` in ${pause} ms`)
+    latest = await lines(/Server listening/)
+  }
 
   // One that has served for long ends for another reason.
   await wait(10_500)

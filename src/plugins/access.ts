@@ -80,18 +80,16 @@ export const access = fp(
     app.addHook('onRequest', async (request, reply) => {
       if (PROBES.test(request.routeOptions.url ?? '')) return
       const open = !guarded || isPublic(request)
-      let unavailable: unknown
       const caller = open
         ? ''
-        : await callerOf(request).catch((error) => {
-            unavailable = error
-            return undefined
+        : await callerOf(request).catch(async (error) => {
+            // Whoever can't be told from anybody is counted, too.
+            await limit(request, reply)
+            throw error
           })
       request.caller = caller ?? ''
       if (caller) logWith(request, reply, { caller })
-      // Whoever can't be told from anybody is counted, too.
       await limit(request, reply)
-      if (unavailable) throw unavailable
       if (caller !== undefined) return
       logWith(request, reply, { address: request.ip })
       reply.header('www-authenticate', challenge)

@@ -6,6 +6,7 @@ import type { Config } from '../config.js'
 import { coded } from '../errors.js'
 import { rowsWaiting } from '../inference/batch.js'
 import { withoutOrigin, withoutPrefix } from '../path.js'
+import { MONITORED } from '../telemetry/recorder.js'
 import { problemOf } from './problems.js'
 import { requestIdOf } from './request-id.js'
 import { SECURITY_HEADERS } from './security-headers.js'
@@ -20,8 +21,6 @@ declare module 'fastify' {
   }
 }
 
-/** Who asks for these wants to know how it is just then. */
-const ALWAYS_ANSWERED = /^\/(health|metrics)(\/|\?|$)/
 const TELL_EVERY_MS = 10_000
 const LOOK_EVERY_MS = 1000
 
@@ -76,7 +75,7 @@ export const overload = fp(
       keepDoor(server, (request, response) => {
         if (turns.admit()) return false
         if (
-          ALWAYS_ANSWERED.test(withoutPrefix(withoutOrigin(request.url as string), basePath)) &&
+          MONITORED.test(withoutPrefix(withoutOrigin(request.url as string), basePath)) &&
           turns.admitProbe()
         )
           return false

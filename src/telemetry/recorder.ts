@@ -19,6 +19,9 @@ export interface Recorder {
   ran(run: Run): void
 }
 
+/** Where those ask, again and again, who want to know how the service is just then. */
+export const MONITORED = /^\/(health|metrics)(\/|\?|$)/
+
 /** Any other is `other`: the caller chooses it. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 

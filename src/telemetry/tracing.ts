@@ -15,7 +15,7 @@ import {
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-node'
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
-import { methodLabel } from './recorder.js'
+import { MONITORED, methodLabel } from './recorder.js'
 
 // All of OpenTelemetry is behind this file, which is loaded only where traces are sent somewhere.
 
@@ -25,9 +25,6 @@ const MODEL = 'keystroke.model'
 const ROWS = 'keystroke.batch.rows'
 /** What a span says when it leaves the process, whatever else the instrumentation wrote into it. */
 const SAID = [METHOD, 'http.route', STATUS, MODEL, ROWS]
-
-/** Those who ask for these ask again and again. */
-const UNTRACED = /^\/(health|metrics)(\/|\?|$)/
 
 const FLUSH_WITHIN_MS = 250
 const CLOSE_WITHIN_MS = 2000
@@ -85,7 +82,7 @@ export function openTracing({ endpoint, version, onReach }: TracingOptions): Tra
   })
   provider.register()
   const instrumentation = new FastifyOtelInstrumentation({
-    ignorePaths: ({ url }) => UNTRACED.test(url),
+    ignorePaths: ({ url }) => MONITORED.test(url),
     instrumentHandler: false,
     instrumentHooks: false,
     recordExceptions: false,
