@@ -519,8 +519,8 @@ def _use(entries: list[dict], raw: list[dict], dataset: Dataset) -> list[str]:
         "is a reason to ask for something else, never by itself a reason to accuse or to lock out.",
         "- Not an authenticator: by itself it lets the wrong ones in and the right ones stand "
         "outside at the rates above, which are those of people who do not even try; a recorded "
-        "typing is taken as often as it is sent, and one can be made up (the service's threat model "
-        "has figures).",
+        "typing is taken as often as it is sent, and one can be made up (the service's threat "
+        "model has figures).",
         f"- Not for finding out who wrote something: even `{leading['name']}` names somebody else "
         f"for {1 - leading['evaluation']['rank1']:.1%} of known users' typings.",
     ]
