@@ -51,6 +51,13 @@ module.exports = {
       from: { path: room('keystroke') },
       to: { path: room('schemas'), dependencyTypesNot: ['type-only'] },
     },
+    {
+      // Whoever imports it, by whatever way, can't be run where no engine answers.
+      name: 'docker-apart',
+      severity: 'error',
+      from: { path: '\\.test\\.ts$', pathNot: '^test/(containers|cloud)/' },
+      to: { path: '^test/fixtures/docker\\.ts$', reachable: true },
+    },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   allowed: [

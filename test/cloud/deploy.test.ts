@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { ACCOUNT, REGION, startCloud } from '../fixtures/cloud.js'
-import { pathWith } from '../fixtures/commands.js'
-import { docker, newName, ROOT, run } from '../fixtures/docker.js'
+import { pathWith, ROOT, run } from '../fixtures/commands.js'
+import { docker, newName } from '../fixtures/docker.js'
 
 const SUMMARY = readFileSync(join(ROOT, 'docs/examples/summary.json'), 'utf8')
 const TYPING = readFileSync(join(ROOT, 'docs/examples/typing.json'), 'utf8')

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { startCloud } from '../fixtures/cloud.js'
-import { type } from '../fixtures/commands.js'
-import { ROOT, run } from '../fixtures/docker.js'
+import { ROOT, run, type } from '../fixtures/commands.js'
 import { commandBlocks } from '../fixtures/document.js'
 
 type Blocks = [string, string, string, string, string]

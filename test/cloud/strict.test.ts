@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { answers, freePort, REGION, start } from '../fixtures/cloud.js'
-import { type } from '../fixtures/commands.js'
-import { ROOT, run } from '../fixtures/docker.js'
+import { ROOT, run, type } from '../fixtures/commands.js'
 import { commandBlocks } from '../fixtures/document.js'
 
 const MANIFEST = {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ROOT } from '../fixtures/docker.js'
+import { ROOT } from '../fixtures/commands.js'
 import { checkReasons, lint, type Parameters, testCombinations } from '../fixtures/lint.js'
 
 const TEMPLATES = ['deploy/registry.yaml', 'deploy/service.yaml']

@@ -2,16 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import {
-  buildImages,
-  copyOut,
-  docker,
-  IMAGES,
-  inspect,
-  listFiles,
-  newName,
-  ROOT,
-} from '../fixtures/docker.js'
+import { ROOT } from '../fixtures/commands.js'
+import { buildImages, copyOut, docker, IMAGES, inspect, listFiles, newName } from '../fixtures/docker.js'
 
 type Target = keyof typeof IMAGES
 

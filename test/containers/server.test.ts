@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { SUMMARY } from '../fixtures/build.js'
+import { run } from '../fixtures/commands.js'
 import {
   buildImages,
   compose,
@@ -11,7 +12,6 @@ import {
   HARDENED,
   IMAGES,
   inspect,
-  run,
   start,
   untilHealth,
 } from '../fixtures/docker.js'
