@@ -22,6 +22,7 @@ import { requestIdOf } from './plugins/request-id.js'
 import { RequestLog } from './plugins/request-log.js'
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js'
 import { tracing } from './plugins/tracing.js'
+import { demo } from './routes/demo.js'
 import { health } from './routes/health.js'
 import { metrics as metricsRoute } from './routes/metrics.js'
 import { models } from './routes/models.js'
@@ -105,12 +106,13 @@ export function buildApp(
 }
 
 /** The routes of the contract. */
-function routes({ version, basePath, maxCandidates, metrics, functionName }: Config) {
+function routes({ version, codeDir, basePath, maxCandidates, metrics, functionName }: Config) {
   return async (app: FastifyInstance) => {
     for (const schema of shared) app.addSchema(schema)
     // Probes may ask as they like.
     app.register(health, { version })
     if (metrics && functionName === '') app.register(metricsRoute)
+    app.register(demo, { codeDir })
     app.register(async (api) => {
       api.register(negotiation)
       api.register(root, { version, basePath })
