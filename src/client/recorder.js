@@ -125,7 +125,7 @@ export function record(field, { keys, onComplete, onRestart, onProgress }) {
   function changed({ inputType, isComposing }) {
     const wasExpected = expected
     expected = false
-    if (complete || isComposing || /Composition/.test(inputType)) return
+    if (isComposing || /Composition/.test(inputType)) return
     if (wasExpected && inputType === 'insertText') return
     startOver(REASONS.find(([pattern]) => pattern.test(inputType))?.[1] ?? 'untimed', true)
   }
