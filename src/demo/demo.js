@@ -57,6 +57,7 @@ find('credentials').addEventListener('submit', (event) => {
 select.addEventListener('change', chooseModel)
 field.addEventListener('input', markSentence)
 again.addEventListener('click', () => startAgain())
+addEventListener('resize', redraw)
 openModels()
 
 /** Asks which models there are, and lets those be chosen that take keystrokes. */

@@ -1,7 +1,6 @@
 /** @import { PendingKeystroke } from './recorder.js' */
 
 const SVG = 'http://www.w3.org/2000/svg'
-const WIDTH = 640
 const LEFT = 28
 const RIGHT = 12
 const TOP = 24
@@ -22,14 +21,16 @@ const MOST_LINES = 6
  * @param {number} now ms since the first key went down, for keys that are down yet
  */
 export function draw(place, sentence, keystrokes, now) {
+  // A unit is a pixel, so that letters are as large on a narrow screen.
+  const width = place.clientWidth
   const row = Math.min(ROW, (TALLEST - TOP) / sentence.length)
   const height = TOP + row * sentence.length + 6
   const shown = Math.max(SHORTEST_MS, now, ...keystrokes.map(({ release = now }) => release))
-  const x = (/** @type {number} */ ms) => LEFT + (ms / shown) * (WIDTH - LEFT - RIGHT)
+  const x = (/** @type {number} */ ms) => LEFT + (ms / shown) * (width - LEFT - RIGHT)
   const y = (/** @type {number} */ i) => TOP + row * i
 
   const picture = element('svg', {
-    viewBox: `0 0 ${WIDTH} ${height}`,
+    viewBox: `0 0 ${width} ${height}`,
     role: 'img',
     'aria-label': summary(keystrokes),
   })
