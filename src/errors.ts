@@ -65,6 +65,7 @@ const MESSAGES = {
   KSR_TOO_MANY_ATTEMPTS: [422, 'The model "%s" takes up to %s attempts; %s were sent.'],
   KSR_NO_OPERATING_POINT: [422, 'The model "%s" has no operating point at this %s. It has %s.'],
   KSR_NO_VERIFICATION: [422, 'The model "%s" verifies no claims. Those of raw keystrokes do.'],
+  KSR_TENSORS: [422, 'The tensors are not those of the model.'],
   KSR_TOO_MANY_REQUESTS: [429, 'There were more than %s requests in a minute.'],
   KSR_CLAIMS_PAUSED: [
     429,

@@ -83,7 +83,7 @@ export const inferenceProtocol: FastifyPluginAsyncTypebox<InferenceProtocolOptio
         schema: {
           ...{ operationId: `v2Model${suffix}`, tags, summary: 'What tensors a model takes and gives' },
           params: where,
-          response: { 200: reference(ModelMetadata, 'Its tensors.'), ...inferenceErrors(400, 404, 414) },
+          response: { 200: reference(ModelMetadata, 'Its tensors.'), ...inferenceErrors(400, 404) },
         },
       },
       async ({ params }) => {
@@ -104,7 +104,7 @@ export const inferenceProtocol: FastifyPluginAsyncTypebox<InferenceProtocolOptio
         schema: {
           ...{ operationId: `v2ModelReady${suffix}`, tags, summary: 'Whether a model can answer' },
           params: where,
-          response: { 200: ModelReady, ...inferenceErrors(400, 404, 414), 503: ModelReady },
+          response: { 200: ModelReady, ...inferenceErrors(400, 404), 503: ModelReady },
         },
       },
       async ({ params }, reply) => {
@@ -128,7 +128,7 @@ export const inferenceProtocol: FastifyPluginAsyncTypebox<InferenceProtocolOptio
           body: InferBody,
           response: {
             200: reference(InferResponse, 'The outputs.'),
-            ...inferenceErrors(400, 404, 408, 413, 414, 415, 422, 431),
+            ...inferenceErrors(400, 404, 413, 415, 422),
           },
         },
       },

@@ -69,7 +69,12 @@ export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (
     },
     async (request, reply) => {
       const { params, query } = request
-      const payload = request.body as AsyncIterable<Buffer>
+      const payload = request.body as AsyncIterable<Buffer> | undefined
+      if (payload === undefined) {
+        throw coded('KSR_INVALID_REQUEST', [], {
+          errors: [{ pointer: '', message: 'must be lines of JSON' }],
+        })
+      }
       // Before the first line is answered: these are no line's fault.
       app.models.get(params.model)
       reply.type(NDJSON)

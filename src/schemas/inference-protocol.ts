@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { problems } from './problem.js'
 import { reference } from './reference.js'
 import { exampleTensors } from './sample.js'
 
@@ -8,6 +9,9 @@ const DATATYPES = ['BOOL', 'FP32', 'FP64', 'INT64', 'BYTES'] as const
 /** The types of tensors that there are here. */
 export type Datatype = (typeof DATATYPES)[number]
 const Datatype = Type.Unsafe<Datatype>({ type: 'string', enum: [...DATATYPES] })
+
+/** As deep as any tensor here. */
+const orNested = (items: object) => ({ type: ['number', 'array'], items })
 
 const Shape = (description: string) => Type.Array(Type.Integer(), { description })
 /** What clients leave out they may also send as null. */
@@ -54,9 +58,12 @@ export const InferRequest = Type.Object(
                 description: 'How many bytes of the binary part are its data.',
               },
             },
+            propertyNames: { pattern: '^[A-Za-z]' },
+            additionalProperties: { type: ['boolean', 'number', 'string'] },
           }),
           data: orNull<unknown[]>({
             type: 'array',
+            items: orNested(orNested({ type: 'number' })),
             description: 'Row by row, nested as the shape is, or flat.',
           }),
         },
@@ -160,11 +167,20 @@ export const InferenceError = Type.Object(
   { $id: 'InferenceError' },
 )
 
-/** The entries of a route's `response` schema for what it may answer instead, and any route for who asks, or how much. */
-export function inferenceErrors(...statuses: number[]) {
-  const error = reference(
-    InferenceError,
-    'What /predict/{model} would answer with this status, in one sentence.',
-  )
-  return Object.fromEntries([...statuses, 401, 429, 500, 503].map((status) => [status, error]))
+/** Read before it is known whom it is for, and so answered as elsewhere. */
+const UNREAD = [408, 414, 431] as const
+
+/** The entries of a route's `response` schema for what it may answer instead, beside what any route may. */
+export function inferenceErrors(...statuses: (400 | 404 | 413 | 415 | 422)[]) {
+  const { 503: overloaded, ...unread } = problems(...UNREAD) as Record<number, { content: object }>
+  const error = (status: number, content = {}) => ({
+    description: `What else would be a problem document with the status ${status}, in one sentence.`,
+    content: { ...content, 'application/json': { schema: reference(InferenceError) } },
+  })
+  const own = [...statuses, 401, 429, 500]
+  return {
+    ...unread,
+    ...Object.fromEntries(own.map((status) => [status, error(status)])),
+    503: error(503, overloaded?.content),
+  }
 }

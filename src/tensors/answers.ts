@@ -1,8 +1,7 @@
-import { coded } from '../errors.js'
 import type { InferRequest, InferResponse, TensorMetadata } from '../schemas/inference-protocol.js'
 import type { ModelCard } from '../schemas/model.js'
 import type { Recognition, UserId } from '../schemas/recognition.js'
-import { writeElements } from './datatypes.js'
+import { mismatch, writeElements } from './datatypes.js'
 
 /** What can be asked of a model about the rows. */
 export interface Output extends TensorMetadata {
@@ -46,7 +45,7 @@ export function outputsOf(card: ModelCard, users: readonly UserId[], withScores:
 
 /**
  * Which of a model's outputs a request is to be answered, and how.
- * @throws KSR_INVALID_REQUEST where it asks for one that there is not
+ * @throws KSR_TENSORS where it asks for one that there is not
  */
 export function wantedOf({ outputs, parameters }: InferRequest, offered: readonly Output[]): Wanted[] {
   const allBinary = parameters?.binary_data_output ?? false
@@ -57,7 +56,7 @@ export function wantedOf({ outputs, parameters }: InferRequest, offered: readonl
     const output = offered.find((one) => one.name === name)
     if (output === undefined) {
       const message = `must be one of ${offered.map(({ name }) => name).join(', ')}`
-      throw coded('KSR_INVALID_REQUEST', [], { errors: [{ pointer: `/outputs/${i}/name`, message }] })
+      throw mismatch(`/outputs/${i}/name`, message)
     }
     return { output, binary: parameters?.binary_data ?? allBinary }
   })

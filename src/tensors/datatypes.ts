@@ -1,3 +1,4 @@
+import { type CodedError, coded } from '../errors.js'
 import type { Datatype } from '../schemas/inference-protocol.js'
 
 /** What numbers of models are sent in. */
@@ -43,4 +44,9 @@ function writeText(text: string): Buffer {
   const length = Buffer.alloc(4)
   length.writeUInt32LE(utf8.length)
   return Buffer.concat([length, utf8])
+}
+
+/** What of the tensors of a request is not as the model has it. */
+export function mismatch(pointer: string, message: string): CodedError {
+  return coded('KSR_TENSORS', [], { errors: [{ pointer, message }] })
 }

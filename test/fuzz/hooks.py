@@ -10,11 +10,20 @@ KEYS = json.loads((ROOT / "models" / "manifest.json").read_text())["keys"]
 LONGEST_MS = 3000
 
 
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    """A text as it stands, as the examples are; anything else as one line."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
 @schemathesis.hook
 def map_body(context, body):
     """Puts good keystrokes in the place of good ones: what is wrong with a body stays wrong."""
     if not isinstance(body, dict):
         return body
+    samples = body.get("samples")
+    if isinstance(samples, list):
+        return {**body, "samples": [map_body(context, sample) for sample in samples]}
     attempts = body.get("attempts")
     if isinstance(attempts, list):
         return {**body, "attempts": [typed(attempt) for attempt in attempts]}

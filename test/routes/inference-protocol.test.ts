@@ -231,38 +231,44 @@ t.test('what is no input of the model is refused, with the place where it is not
     ['rf', {}, 400, /\/inputs is required/],
     ['rf', { inputs: [] }, 400, /\/inputs must NOT have fewer than 1 items/],
     ['rf', { inputs: [input], parameters: { fpri: 0.1 } }, 400, /\/parameters\/fpri is not/],
-    ['rf', { inputs: [input], model_name: 'svm' }, 400, /\/model_name must be "rf"/],
+    ['rf', { inputs: [input], model_name: 'svm' }, 422, /\/model_name must be "rf"/],
     ['rf', { inputs: [input], model_name: 'rf' }, 200, undefined],
-    ['rf', { inputs: [input, input] }, 400, /\/inputs\/1 is one too many/],
-    ['rf', { inputs: [{ ...input, name: 'x' }] }, 400, /\/inputs\/0\/name must be "input"/],
-    ['rf', { inputs: [{ ...input, datatype: 'FP64' }] }, 400, /\/inputs\/0\/datatype must be "FP32"/],
-    ['rf', { inputs: [{ ...input, shape: [2, 7] }] }, 400, /\/inputs\/0\/shape must be \[rows, 8\]/],
-    ['rf', { inputs: [{ ...input, shape: [0, 8] }] }, 400, /of 1 to 10000 rows/],
-    ['rf', { inputs: [{ ...input, shape: [10001, 8] }] }, 400, /of 1 to 10000 rows/],
-    ['rf', { inputs: [{ ...input, shape: [] }] }, 400, /of 1 to 10000 rows/],
-    ['rf', { inputs: [{ ...input, shape: [3, 8] }] }, 400, /\/inputs\/0\/data must have 24 numbers/],
-    ['rf', { inputs: [{ ...input, data: undefined }] }, 400, /\/inputs\/0\/data must have 16 numbers/],
-    ['rf', { inputs: [{ ...input, data: null }] }, 400, /\/inputs\/0\/data must have 16 numbers/],
-    ['rf', { inputs: [{ ...input, data: [ROWS] }] }, 400, /\/inputs\/0\/data must have 16 numbers/],
+    ['rf', { inputs: [input, input] }, 422, /\/inputs\/1 is one too many/],
+    ['rf', { inputs: [{ ...input, name: 'x' }] }, 422, /\/inputs\/0\/name must be "input"/],
+    ['rf', { inputs: [{ ...input, datatype: 'FP64' }] }, 422, /\/inputs\/0\/datatype must be "FP32"/],
+    ['rf', { inputs: [{ ...input, shape: [2, 7] }] }, 422, /\/inputs\/0\/shape must be \[rows, 8\]/],
+    ['rf', { inputs: [{ ...input, shape: [0, 8] }] }, 422, /of 1 to 10000 rows/],
+    ['rf', { inputs: [{ ...input, shape: [10001, 8] }] }, 422, /of 1 to 10000 rows/],
+    ['rf', { inputs: [{ ...input, shape: [] }] }, 422, /of 1 to 10000 rows/],
+    ['rf', { inputs: [{ ...input, shape: [3, 8] }] }, 422, /\/inputs\/0\/data must have 24 numbers/],
+    ['rf', { inputs: [{ ...input, data: undefined }] }, 422, /\/inputs\/0\/data must have 16 numbers/],
+    ['rf', { inputs: [{ ...input, data: null }] }, 422, /\/inputs\/0\/data must have 16 numbers/],
+    ['rf', { inputs: [{ ...input, data: [ROWS] }] }, 422, /\/inputs\/0\/data must have 16 numbers/],
     [
       'rf',
       { inputs: [{ ...input, data: ROWS.map((row) => row.map(String)) }] },
       400,
+      /\/inputs\/0\/data\/0\/0 must be number/,
+    ],
+    [
+      'rf',
+      { inputs: [{ ...input, data: ROWS.map((row) => row.map((number) => [number])) }] },
+      422,
       /data\/0 HT\.Mean must be/,
     ],
     [
       'rf',
       { inputs: [{ ...input, data: [ROWS[0], ROWS[0]?.with(2, 1e39)] }] },
-      400,
+      422,
       /data\/1 PPT\.Mean must be/,
     ],
-    ['rf', { inputs: [{ ...input, data: negative(0) }] }, 400, /data\/1 HT\.Mean must be >= 0/],
-    ['rf', { inputs: [{ ...input, data: negative(7) }] }, 400, /data\/1 RPT\.STD must be >= 0/],
+    ['rf', { inputs: [{ ...input, data: negative(0) }] }, 422, /data\/1 HT\.Mean must be >= 0/],
+    ['rf', { inputs: [{ ...input, data: negative(7) }] }, 422, /data\/1 RPT\.STD must be >= 0/],
     ['rf', { inputs: [{ ...input, data: negative(2) }] }, 200, undefined],
     [
       'rf',
       { inputs: [input], outputs: [{ name: 'scores' }] },
-      400,
+      422,
       /\/outputs\/0\/name must be one of label\./,
     ],
     [
@@ -272,11 +278,11 @@ t.test('what is no input of the model is refused, with the place where it is not
       /classif/,
     ],
     ['rf', { inputs: [input], parameters: { fpir: 0.05 } }, 422, /has no operating point at this fpir/],
-    ['best', { inputs: [input] }, 400, /datatype must be "FP64"/],
+    ['best', { inputs: [input] }, 422, /datatype must be "FP64"/],
     [
       'best',
       { inputs: [{ ...press, data: press.data.with(30, 2 ** 53) }] },
-      400,
+      422,
       /data\/1 press must be a number/,
     ],
     [
@@ -316,7 +322,7 @@ t.test('binary data has to be as long as it says, and hold numbers', async (t) =
     [sized(64), bytes, { 'inference-header-content-length': '20' }, /not valid JSON/],
   ] as const) {
     const answer = await inferBinary('rf', body, payload, headers)
-    t.equal(answer.statusCode, 400, String(error))
+    t.equal(answer.statusCode, /whole|JSON/.test(String(error)) ? 400 : 422, String(error))
     t.match(answer.json().error, error)
   }
 })

@@ -90,6 +90,8 @@ t.test('what is wrong with the request is answered as elsewhere', async (t) => {
     t.match(answer.json(), { status, code })
     if (code === 'KSR_UNSUPPORTED_MEDIA_TYPE') t.match(answer.json().detail, NDJSON)
   }
+  const nothing = await app.inject({ method: 'POST', url: '/predict/rf/stream' })
+  t.match(nothing.json(), { status: 400, code: 'KSR_INVALID_REQUEST', errors: [{ pointer: '' }] })
   t.equal((await send('/predict/rf/stream', line(SUMMARY), { accept: NDJSON })).statusCode, 200)
 })
 
