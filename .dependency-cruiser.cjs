@@ -13,7 +13,7 @@ module.exports = {
       name: 'entries-are-not-imported',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: file('(server|lambda|openapi)') },
+      to: { path: file('(server|lambda|openapi|client/cli)') },
     },
     {
       name: 'one-reader-of-the-runtime',
@@ -79,6 +79,7 @@ module.exports = {
     from(room('schemas')),
     from(room('telemetry')),
     from(file('path'), room('schemas')),
+    from(room('client')),
     from(file('config'), file('errors')),
   ],
   allowedSeverity: 'error',
