@@ -22,11 +22,13 @@ import { requestIdOf } from './plugins/request-id.js'
 import { RequestLog } from './plugins/request-log.js'
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js'
 import { tracing } from './plugins/tracing.js'
+import { batch } from './routes/batch.js'
 import { health } from './routes/health.js'
 import { metrics as metricsRoute } from './routes/metrics.js'
 import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
 import { root } from './routes/root.js'
+import { NDJSON, stream } from './routes/stream.js'
 import { verify } from './routes/verify.js'
 import { shared } from './schemas/shared.js'
 
@@ -105,7 +107,15 @@ export function buildApp(
 }
 
 /** The routes of the contract. */
-function routes({ version, basePath, maxCandidates, metrics, functionName }: Config) {
+function routes({
+  version,
+  basePath,
+  maxCandidates,
+  bodyLimit,
+  batchBodyLimit,
+  metrics,
+  functionName,
+}: Config) {
   return async (app: FastifyInstance) => {
     for (const schema of shared) app.addSchema(schema)
     // Probes may ask as they like.
@@ -116,7 +126,12 @@ function routes({ version, basePath, maxCandidates, metrics, functionName }: Con
       api.register(root, { version, basePath })
       api.register(models, { basePath })
       api.register(predict, { maxCandidates })
+      api.register(batch, { maxCandidates, batchBodyLimit })
       api.register(verify)
+    })
+    app.register(async (lines) => {
+      lines.register(negotiation, { type: NDJSON })
+      lines.register(stream, { maxCandidates, bodyLimit })
     })
   }
 }

@@ -42,6 +42,8 @@ export interface Config {
   verifyFailures: number
   /** The largest body that is read, bytes. */
   bodyLimit: number
+  /** The largest body of many samples that is read, bytes. */
+  batchBodyLimit: number
   /** How many connections are held at once. */
   maxConnections: number
   /** How long turns of the event loop may be, ms, before some requests are refused; 0 for any length. */
@@ -123,6 +125,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     rateLimit: whole('RATE_LIMIT', 1_000_000, 0),
     verifyFailures: whole('VERIFY_FAILURES', 1000, 5),
     bodyLimit: whole('BODY_LIMIT', 6 * 1024 * 1024, 64 * 1024, 1024),
+    batchBodyLimit: whole('BATCH_BODY_LIMIT', 64 * 1024 * 1024, 1024 * 1024, 1024),
     maxConnections: whole('MAX_CONNECTIONS', 1_000_000, 4096, 1),
     overloadMs: whole('OVERLOAD_MS', 10_000, 10),
     // CloudWatch asks for money for each.

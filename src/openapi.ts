@@ -5,8 +5,6 @@ import { loadConfig } from './config.js'
 // Prints openapi.yaml: the routes as they describe themselves, and beside each example of a request the answer
 // that the service gives to it.
 
-const JSON_TYPE = 'application/json'
-
 interface Content {
   examples?: Record<string, { summary?: string; value: unknown }>
 }
@@ -14,7 +12,7 @@ interface Operation {
   responses: Record<string, { content: Record<string, Content> }>
 }
 interface Post extends Operation {
-  requestBody: { content: { [JSON_TYPE]: Required<Content> } }
+  requestBody: { content: Record<string, Required<Content>> }
 }
 
 /** Which model answers an example where its path has a place for one; `rf` describes itself. */
@@ -33,9 +31,13 @@ for (const [path, { get, post }] of Object.entries(paths)) {
   }
   if (post === undefined) continue
   const answers: [string, { value: unknown }][] = []
-  for (const [name, { value }] of Object.entries(post.requestBody.content[JSON_TYPE].examples)) {
-    const answer = await app.inject({ method: 'POST', url: url(name), payload: value as object })
-    answers.push([name, { value: answer.json() }])
+  const [[type, { examples }]] = Object.entries(post.requestBody.content) as [[string, Required<Content>]]
+  // Else each run would print other ids.
+  const headers = { 'content-type': type, 'x-request-id': 'example' }
+  for (const [name, { value }] of Object.entries(examples)) {
+    const payload = typeof value === 'string' ? value : JSON.stringify(value)
+    const answer = await app.inject({ method: 'POST', url: url(name), headers, payload })
+    answers.push([name, { value: typeof value === 'string' ? answer.body : answer.json() }])
   }
   answered(post).examples = Object.fromEntries(answers)
 }
@@ -44,5 +46,6 @@ process.stdout.write(stringify(document, { aliasDuplicateObjects: false }))
 await app.close()
 
 function answered({ responses }: Operation): Content {
-  return responses['200']?.content[JSON_TYPE] as Content
+  const [content] = Object.values(responses['200']?.content ?? {})
+  return content as Content
 }

@@ -26,9 +26,10 @@ t.test('the page names the pause that there is', async (t) => {
 })
 
 t.test('the page names the limits that there are', async (t) => {
-  const limit = (of: string) => new RegExp(`^\\| ${of} \\| ([\\d,]+)`, 'm').exec(page)?.[1]?.replace(',', '')
+  const limit = (of: string) => new RegExp(`^\\| ${of} \\| ([\\d,]+)`, 'm').exec(page)?.[1]?.replaceAll(',', '')
   const config = loadConfig({})
   t.equal(limit('body'), String(config.bodyLimit))
+  t.equal(limit('body of many samples'), String(config.batchBodyLimit))
   t.equal(limit('connections at once'), String(config.maxConnections))
   t.equal(limit('headers'), String(SERVER.maxHeaderSize / 1024))
   t.equal(limit('the headers arrive within'), String(SERVER.headersTimeout / 1000))

@@ -10,18 +10,20 @@ const PLAIN = ['application/json', 'application/json; charset=utf-8', 'applicati
 /** A parameter of a media type, RFC 9110, section 5.6.6: its name, and its value as a token or in quotes. */
 const PARAMETER = /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)"))?/gy
 
-/** Refuses, in the scope it is registered in, callers that can't take JSON, and bodies that are not plain JSON in UTF-8. */
+const JSON_TYPE = 'application/json'
+
+/** Refuses, in the scope it is registered in, callers that can't take the answers, and bodies that are not plain JSON in UTF-8. */
 export const negotiation = fp(
-  async (app: FastifyInstance) => {
+  async (app: FastifyInstance, { type = JSON_TYPE }: { type?: string }) => {
     app.addHook('onRequest', ({ method, headers }, reply, done) => {
-      const body = method === 'POST' ? bodyFault(headers) : undefined
+      const body = method === 'POST' ? bodyFault(headers, type) : undefined
       // What it may be sent in instead, RFC 9110, section 12.5.3.
       if (body?.code === 'KSR_UNSUPPORTED_ENCODING') reply.header('accept-encoding', 'identity')
-      done(body ?? acceptFault(headers))
+      done(body ?? acceptFault(headers, type))
     })
     const parse = app.getDefaultJsonParser('error', 'error')
-    app.removeContentTypeParser('application/json')
-    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    app.removeContentTypeParser(JSON_TYPE)
+    app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
       // Decoding would put the same sign in the place of whatever is none, and one user's id could become another's.
       if (isUtf8(body)) parse(request, body.toString(), done)
       else done(coded('KSR_INVALID_JSON'))
@@ -30,14 +32,14 @@ export const negotiation = fp(
   { name: 'negotiation' },
 )
 
-function acceptFault(headers: IncomingHttpHeaders): CodedError | undefined {
+function acceptFault(headers: IncomingHttpHeaders, answered: string): CodedError | undefined {
   // Most callers send no Accept or `*/*`: only the others are worth parsing.
   if (!headers.accept || headers.accept === '*/*') return undefined
-  const type = new Negotiator({ headers }).mediaType(['application/json', 'application/problem+json'])
-  return type === undefined ? coded('KSR_NOT_ACCEPTABLE') : undefined
+  const type = new Negotiator({ headers }).mediaType([answered, 'application/problem+json'])
+  return type === undefined ? coded('KSR_NOT_ACCEPTABLE', [answered]) : undefined
 }
 
-function bodyFault(headers: IncomingHttpHeaders): CodedError | undefined {
+function bodyFault(headers: IncomingHttpHeaders, taken: string): CodedError | undefined {
   const encoding = headers['content-encoding']
   // Nothing is ever inflated here: a few bytes could be gigabytes.
   if (encoding && encoding.toLowerCase() !== 'identity') return coded('KSR_UNSUPPORTED_ENCODING')
@@ -57,7 +59,7 @@ function bodyFault(headers: IncomingHttpHeaders): CodedError | undefined {
     }
   }
   // What can't be read could hide one.
-  return parameters.slice(read).trim() === '' ? undefined : coded('KSR_UNSUPPORTED_MEDIA_TYPE')
+  return parameters.slice(read).trim() === '' ? undefined : coded('KSR_UNSUPPORTED_MEDIA_TYPE', [taken])
 }
 
 function isUtf8Name(charset: string): boolean {

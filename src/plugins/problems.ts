@@ -36,11 +36,20 @@ const REFUSALS: { [Code in ErrorCode]?: Refusal } = {
   KSR_TIMEOUT: 'timeout',
 }
 
+const JSON_TYPE = 'application/json'
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The problem document of an error, which the log is told of; where validation failed, of this body. */
+    problemOf(error: Error, request: FastifyRequest, body?: unknown): Problem
+  }
+}
 
 /** Answers every error, and every path or method that there is not, as an RFC 9457 problem document. */
 export const problems = fp(
   async (app: FastifyInstance) => {
+    app.decorate('problemOf', (error, request, body) => problemOf(noted(error, request, body), request.id))
     app.setErrorHandler(answerProblem)
     app.register(unknownRoutes)
   },
@@ -79,6 +88,8 @@ export function answerUnreadable(this: FastifyInstance, error: NodeJS.ErrnoExcep
     due.once('finish', () => answerUnreadable.call(this, error, socket))
     return
   }
+  // A stream may take longer than a request: its answer has begun.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && due?.headersSent) return
   const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), randomUUID())
   this.log.info({ reqId: problem.instance, code: problem.code, status: problem.status }, 'request refused')
   // Half of an answer can't be followed by another.
@@ -116,14 +127,20 @@ export function answerProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
-  const error = asCoded(cause, request)
-  // A caller's mistake wakes nobody up. The message of an unforeseen error stays in the log.
-  if (error.statusCode >= 500) request.log.error({ err: cause }, 'request failed')
-  else request.log.info({ code: error.code }, 'request refused')
+  const error = noted(cause, request, request.body)
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   const refusal = REFUSALS[error.code as ErrorCode]
   if (refusal) request.server.metrics.refused(refusal)
   return reply.code(error.statusCode).type('application/problem+json').send(problemOf(error, request.id))
+}
+
+/** The error as one of ours, once the log has it. */
+function noted(cause: Error, request: FastifyRequest, body: unknown): CodedError {
+  const error = asCoded(cause as FastifyError, request, body)
+  // A caller's mistake wakes nobody up. The message of an unforeseen error stays in the log.
+  if (error.statusCode >= 500) request.log.error({ err: cause }, 'request failed')
+  else request.log.info({ code: error.code }, 'request refused')
+  return error
 }
 
 export function problemOf(error: CodedError, instance: string): Problem {
@@ -138,25 +155,36 @@ export function problemOf(error: CodedError, instance: string): Problem {
   }
 }
 
-function asCoded(error: FastifyError | CodedError, request: FastifyRequest): CodedError {
+function asCoded(error: FastifyError, request: FastifyRequest, body: unknown): CodedError {
   if (error instanceof CodedError) return error
   if (error.validation !== undefined) {
-    return coded('KSR_INVALID_REQUEST', [], { errors: fieldErrors(error, request.body) })
+    return coded('KSR_INVALID_REQUEST', [], { errors: fieldErrors(error, body) })
   }
   const code = FASTIFY_ERRORS[error.code]
   if (code === 'KSR_BODY_TOO_LARGE') return coded(code, [request.routeOptions.bodyLimit])
+  if (code === 'KSR_UNSUPPORTED_MEDIA_TYPE') return coded(code, [consumed(request)])
   if (code !== undefined) return coded(code)
   // What is left below 500 are faults of the transport, such as a body shorter than it was announced.
   return coded((error.statusCode ?? 500) < 500 ? 'KSR_BAD_REQUEST' : 'KSR_INTERNAL')
 }
 
-function fieldErrors({ validation = [], validationContext }: FastifyError, body: unknown): FieldError[] {
+/** The media type that a route takes. */
+function consumed({ routeOptions }: FastifyRequest): string {
+  const [type = JSON_TYPE] = (routeOptions.schema as { consumes?: string[] }).consumes ?? []
+  return type
+}
+
+function fieldErrors(
+  { validation = [], validationContext = 'body' }: FastifyError,
+  body: unknown,
+): FieldError[] {
   const root = validationContext === 'body' ? '' : `/${validationContext}`
   // Validation stops at a schema's first fault. Of alternatives it reports the fault of each, in their order,
   // and then that none fits: the caller is told of the one that was meant.
+  const last = validation.at(-1)
   const faults =
-    validation.at(-1)?.keyword === 'anyOf'
-      ? [validation.slice(0, -1).at(meantAlternative(body)) as Fault]
+    last?.keyword === 'anyOf'
+      ? [validation.slice(0, -1).at(meantAlternative(valueAt(body, last.instancePath))) as Fault]
       : validation
   return faults.map((fault) => fieldError(fault, root))
 }
@@ -168,6 +196,14 @@ function fieldError({ keyword, instancePath, params, message = '' }: Fault, root
     return { pointer: at(params.additionalProperty), message: 'is not a property that may be here' }
   }
   return { pointer: `${root}${instancePath}`, message }
+}
+
+/** What a body has at the path of a fault, whose steps are members of lists, or names that need no escaping. */
+function valueAt(body: unknown, path: string): unknown {
+  return path
+    .split('/')
+    .slice(1)
+    .reduce((value, step) => (value as Record<string, unknown>)[step], body)
 }
 
 /** RFC 6901, section 3. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { reference } from './reference.js'
 
 /** A user's id as it was trained: a number or a string. */
 export const UserId = Type.Unsafe<number | string>({
@@ -81,11 +82,18 @@ const recognition = {
 
 /** The answer of `POST /predict/:model`. */
 export const Recognition = Type.Object(recognition, {
+  $id: 'Recognition',
   description:
     'Who typed it. `user` is always the likeliest of the known users; a model that takes raw keystrokes says beside ' +
     'it whether it is likely to be one of them at all.',
 })
 export type Recognition = Static<typeof Recognition>
+
+/** The answer of `POST /predict/:model/batch`. */
+export const Predictions = Type.Object(
+  { predictions: Type.Array(reference(Recognition)) },
+  { description: 'Who typed each, in the order of the samples.' },
+)
 
 /** The answer of `POST /predict`. */
 export const NamedRecognition = Type.Object(

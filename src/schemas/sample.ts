@@ -11,6 +11,8 @@ const closed = { additionalProperties: false }
 
 /** The most typings in a request; how many of them a model takes its operating points say. */
 const MOST_ATTEMPTS = 8
+/** The most samples in a request. */
+export const MOST_SAMPLES = 10_000
 
 const STD = Type.Number({ ...unsigned, description: 'Population standard deviation (divided by n), ms.' })
 const Latency = (description: string) =>
@@ -64,6 +66,7 @@ const exampleSummary = {
   RRT: { Mean: 124.43, STD: 45.34 },
   RPT: { Mean: 132.56, STD: 47.12 },
 }
+const otherSummary = { ...exampleSummary, HT: { Mean: 96.02, STD: 17.5 } }
 const EXAMPLE_TIMES: [number, number][] = [
   [0, 93.4],
   [144.1, 240],
@@ -137,10 +140,53 @@ const summaryExample = { summary: 'The eight numbers, to rf', value: exampleSumm
 const keystrokesExample = { summary: 'One typing, to best', value: exampleKeystrokes }
 const attemptsExample = { summary: 'Two typings, to best', value: exampleAttempts }
 
+const samples = [reference(Summary), reference(Typing), reference(Attempts)]
+
 /** The body of `POST /predict/:model`. */
-export const SampleBody = Type.Union([reference(Summary), reference(Typing), reference(Attempts)], {
+export const SampleBody = Type.Union(samples, {
   description: 'The summary or the raw keystrokes of one typing, or the raw keystrokes of several.',
   'x-examples': { summary: summaryExample, keystrokes: keystrokesExample, attempts: attemptsExample },
+})
+
+/** The body of `POST /predict/:model/batch`. */
+export const BatchBody = Type.Object(
+  {
+    samples: Type.Array(Type.Union(samples), {
+      minItems: 1,
+      maxItems: MOST_SAMPLES,
+      description: 'Each as POST /predict/{model} takes it, and each of one person.',
+    }),
+  },
+  {
+    ...closed,
+    'x-examples': {
+      summary: {
+        summary: 'The eight numbers of two typings, to rf',
+        value: { samples: [exampleSummary, otherSummary] },
+      },
+      keystrokes: {
+        summary: 'A typing, and two of somebody else, to best',
+        value: { samples: [exampleKeystrokes, exampleAttempts] },
+      },
+    },
+  },
+)
+
+/** The body of `POST /predict/:model/stream`: it is read line by line, and no schema is asked of the whole. */
+export const StreamBody = Type.Any({
+  description: 'Lines of JSON, each as POST /predict/{model} takes it.',
+  'x-examples': {
+    keystrokes: {
+      summary: 'Two typings of two people, to best, and one that is cut off',
+      value: [
+        exampleKeystrokes,
+        exampleAttempts.attempts[1],
+        { keystrokes: exampleKeystrokes.keystrokes.slice(1) },
+      ]
+        .map((sample) => `${JSON.stringify(sample)}\n`)
+        .join(''),
+    },
+  },
 })
 
 /** The body of `POST /predict`, the original's route: the model is named inside. */
@@ -165,8 +211,8 @@ export const ClaimBody = Type.Union([reference(ClaimedTyping), reference(Claimed
   },
 })
 
-/** Which alternative of a body the sender meant, as a place for `at`: attempts come last, keystrokes before them. */
-export function meantAlternative(body: unknown): 0 | -1 | -2 {
-  if (typeof body !== 'object' || body === null) return 0
-  return 'keystrokes' in body ? -2 : 'attempts' in body ? -1 : 0
+/** Which alternative of a sample the sender meant, as a place for `at`: attempts come last, keystrokes before them. */
+export function meantAlternative(sample: unknown): 0 | -1 | -2 {
+  if (typeof sample !== 'object' || sample === null) return 0
+  return 'keystrokes' in sample ? -2 : 'attempts' in sample ? -1 : 0
 }

@@ -1,6 +1,7 @@
 import { Health } from './health.js'
 import { ModelCard } from './model.js'
 import { Problem } from './problem.js'
+import { Recognition } from './recognition.js'
 import {
   Attempts,
   ClaimedAttempts,
@@ -25,6 +26,7 @@ export const shared = [
   NamedAttempts,
   ClaimedTyping,
   ClaimedAttempts,
+  Recognition,
   Health,
   ModelCard,
 ]
