@@ -158,6 +158,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/predict/{model}/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who typed each of many
+         * @description All are answered or, where one is at fault, none: `errors` points at it, `/samples/17/keystrokes/3/press`.
+         */
+        post: operations["predictBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/verify/{model}": {
         parameters: {
             query?: never;
@@ -169,6 +189,26 @@ export interface paths {
         put?: never;
         /** Whether the claimed user typed it */
         post: operations["verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/predict/{model}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who typed each of any number
+         * @description Newline-delimited JSON: one sample a line, as POST /predict/{model} takes it. As soon as lines have come, their answers go back, a line each and in the same order: what POST /predict/{model} answers, a problem document (it has `status` and `code`) where the line is at fault. The next lines are read when the answers are taken.
+         */
+        post: operations["predictStream"];
         delete?: never;
         options?: never;
         head?: never;
@@ -301,6 +341,43 @@ export interface components {
             user: number | string;
             /** @description Several typings of the text by the same person, answered together. */
             attempts: components["schemas"]["Typing"][];
+        };
+        /** @description Who typed it. `user` is always the likeliest of the known users; a model that takes raw keystrokes says beside it whether it is likely to be one of them at all. */
+        Recognition: {
+            /** @description The id of a user, as it was trained. */
+            user: number | string;
+            /** @description The model that answered. */
+            model: string;
+            /** @description Changes whenever the model does. */
+            version: string;
+            /**
+             * @description Whether it is likely to be that user, and not somebody whom the model does not know.
+             * @enum {string}
+             */
+            decision?: "known" | "unknown";
+            /** @description How probable the user is among the known ones; calibrated. */
+            confidence?: number;
+            /** @description What the decision was made by. The rates are those of the card. */
+            operatingPoint?: {
+                /** @description How often a stranger is taken for somebody known: the false positive identification rate. */
+                fpir: number;
+                /** @description How often a known user is not identified. */
+                fnir: number | null;
+                threshold: number;
+            };
+            /** @description How many typings the answer is made of. */
+            attempts?: number;
+            /** @description Whether one more typing by the same person is likely to settle what is open. */
+            anotherAttemptHelps?: boolean;
+            /** @description Warnings: typed by a script (too-regular), a key held for no time or for seconds (impossible-hold), a clock coarser than 8 ms (coarse-clock), times unlike any that the model has seen (out-of-range). */
+            quality?: ("too-regular" | "impossible-hold" | "coarse-clock" | "out-of-range")[];
+            /** @description With `?top=`: the best users, best first. */
+            candidates?: {
+                /** @description The id of a user, as it was trained. */
+                user: number | string;
+                /** @description What it means is said by GET /models/{model}; absent where scores are hidden. */
+                score?: number;
+            }[];
         };
         Health: {
             /**
@@ -1165,48 +1242,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Who typed it. `user` is always the likeliest of the known users; a model that takes raw keystrokes says beside it whether it is likely to be one of them at all. */
+            /** @description Who typed it. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description The id of a user, as it was trained. */
-                        user: number | string;
-                        /** @description The model that answered. */
-                        model: string;
-                        /** @description Changes whenever the model does. */
-                        version: string;
-                        /**
-                         * @description Whether it is likely to be that user, and not somebody whom the model does not know.
-                         * @enum {string}
-                         */
-                        decision?: "known" | "unknown";
-                        /** @description How probable the user is among the known ones; calibrated. */
-                        confidence?: number;
-                        /** @description What the decision was made by. The rates are those of the card. */
-                        operatingPoint?: {
-                            /** @description How often a stranger is taken for somebody known: the false positive identification rate. */
-                            fpir: number;
-                            /** @description How often a known user is not identified. */
-                            fnir: number | null;
-                            threshold: number;
-                        };
-                        /** @description How many typings the answer is made of. */
-                        attempts?: number;
-                        /** @description Whether one more typing by the same person is likely to settle what is open. */
-                        anotherAttemptHelps?: boolean;
-                        /** @description Warnings: typed by a script (too-regular), a key held for no time or for seconds (impossible-hold), a clock coarser than 8 ms (coarse-clock), times unlike any that the model has seen (out-of-range). */
-                        quality?: ("too-regular" | "impossible-hold" | "coarse-clock" | "out-of-range")[];
-                        /** @description With `?top=`: the best users, best first. */
-                        candidates?: {
-                            /** @description The id of a user, as it was trained. */
-                            user: number | string;
-                            /** @description What it means is said by GET /models/{model}; absent where scores are hidden. */
-                            score?: number;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["Recognition"];
                 };
             };
             /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
@@ -1512,6 +1554,160 @@ export interface operations {
             };
         };
     };
+    predictBatch: {
+        parameters: {
+            query?: {
+                /** @description Answer this many candidates, best first. */
+                top?: number;
+                /** @description How often a stranger is taken for somebody known: the false positive identification rate. One of those that the model publishes; 0.05 where it is left out. Only for models that take raw keystrokes. */
+                fpir?: number;
+            };
+            header?: never;
+            path: {
+                /** @description A name that GET /models lists. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Each as POST /predict/{model} takes it, and each of one person. */
+                    samples: (components["schemas"]["Summary"] | components["schemas"]["Typing"] | components["schemas"]["Attempts"])[];
+                };
+            };
+        };
+        responses: {
+            /** @description Who typed each, in the order of the samples. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        predictions: components["schemas"]["Recognition"][];
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     verify: {
         parameters: {
             query?: {
@@ -1637,6 +1833,138 @@ export interface operations {
             };
             /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    predictStream: {
+        parameters: {
+            query?: {
+                /** @description Answer this many candidates, best first. */
+                top?: number;
+                /** @description How often a stranger is taken for somebody known: the false positive identification rate. One of those that the model publishes; 0.05 where it is left out. Only for models that take raw keystrokes. */
+                fpir?: number;
+            };
+            header?: never;
+            path: {
+                /** @description A name that GET /models lists. */
+                model: string;
+            };
+            cookie?: never;
+        };
+        /** @description Lines of JSON, each as POST /predict/{model} takes it. */
+        requestBody: {
+            content: {
+                "application/x-ndjson": unknown;
+            };
+        };
+        responses: {
+            /** @description Lines of JSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
