@@ -60,21 +60,22 @@ export async function* predictions(
 /** Asks, and asks again where the service says that it has no time now. */
 async function send(batch: readonly PlacedTyping[], { client, model, query, patience, signal }: Question) {
   const body = { samples: batch.map(({ sample }) => sample) }
-  for (let tries = 0, left = patience; ; tries++) {
-    const answer = await client.POST('/predict/{model}/batch', {
-      params: { path: { model }, query },
-      body,
-      signal,
-    })
-    const wait = secondsToWait(answer.response, tries)
-    if (wait > left) return answer
-    left -= wait
+  const params = { path: { model }, query }
+  const ask = () => client.POST('/predict/{model}/batch', { params, body, signal })
+  let answer = await ask()
+  let left = patience
+  let tries = 0
+  for (let wait = seconds(answer.response, tries); wait <= left; wait = seconds(answer.response, tries)) {
     await setTimeout(1000 * wait, undefined, { signal })
+    left -= wait
+    tries++
+    answer = await ask()
   }
+  return answer
 }
 
 /** After how many seconds the same request may do better. */
-function secondsToWait({ status, headers }: Response, tries: number): number {
+function seconds({ status, headers }: Response, tries: number): number {
   if (status !== 429 && status !== 503) return Number.POSITIVE_INFINITY
   // Gateways may name no time, or a date.
   return Math.max(1, Number(headers.get('retry-after')) || 2 ** tries)

@@ -41,7 +41,11 @@ t.test('installed in an empty folder it has types, asks the service, and has a c
   // The types are those of Node, not of a browser.
   const files = {
     'example.ts': example.replace('http://localhost:3000', url),
-    'wrong.ts': example.replace("('/predict/{model}'", '(// @ts-expect-error\n"/predict/{modle}"'),
+    'wrong.ts': [
+      "import { createClient } from '@keystroke-recognition/client'",
+      '// @ts-expect-error: there is no such path.',
+      "createClient({ baseUrl: '' }).POST('/predict/{modle}', {})",
+    ].join('\n'),
     'recorder.ts': "export * from '@keystroke-recognition/client/recorder'\n",
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(project, name), content)
