@@ -12,6 +12,7 @@ import { cors } from './plugins/cors.js'
 import { deadline } from './plugins/deadline.js'
 import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
+import { inferenceProtocol } from './plugins/inference-protocol.js'
 import { metrics, type Peers } from './plugins/metrics.js'
 import { models as modelSet } from './plugins/models.js'
 import { negotiation } from './plugins/negotiation.js'
@@ -24,6 +25,7 @@ import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js
 import { tracing } from './plugins/tracing.js'
 import { batch } from './routes/batch.js'
 import { health } from './routes/health.js'
+import { inferenceProtocol as inferenceRoutes } from './routes/inference-protocol.js'
 import { metrics as metricsRoute } from './routes/metrics.js'
 import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
@@ -129,6 +131,13 @@ function routes({
       api.register(batch, { maxCandidates, batchBodyLimit })
       api.register(verify)
     })
+    app.register(
+      async (v2) => {
+        v2.register(inferenceProtocol)
+        v2.register(inferenceRoutes, { version, maxCandidates, batchBodyLimit })
+      },
+      { prefix: '/v2' },
+    )
     app.register(async (lines) => {
       lines.register(negotiation, { type: NDJSON })
       lines.register(stream, { maxCandidates, bodyLimit })

@@ -26,7 +26,8 @@ t.test('the page names the pause that there is', async (t) => {
 })
 
 t.test('the page names the limits that there are', async (t) => {
-  const limit = (of: string) => new RegExp(`^\\| ${of} \\| ([\\d,]+)`, 'm').exec(page)?.[1]?.replaceAll(',', '')
+  const limit = (of: string) =>
+    new RegExp(`^\\| ${of} \\| ([\\d,]+)`, 'm').exec(page)?.[1]?.replaceAll(',', '')
   const config = loadConfig({})
   t.equal(limit('body'), String(config.bodyLimit))
   t.equal(limit('body of many samples'), String(config.batchBodyLimit))

@@ -48,6 +48,17 @@ export function summaryRow(sample: Sample, keys: number): FeatureRow {
   return Float32Array.of(HT.Mean, HT.STD, PPT.Mean, PPT.STD, RRT.Mean, RRT.STD, RPT.Mean, RPT.STD)
 }
 
+/** The summary whose row it is. */
+export function summaryOf(row: readonly number[]): Summary {
+  const part = (of: (typeof SUMMARY_ORDER)[number]) => row[SUMMARY_ORDER.indexOf(of)] as number
+  return {
+    HT: { Mean: part('HT.Mean'), STD: part('HT.STD') },
+    PPT: { Mean: part('PPT.Mean'), STD: part('PPT.STD') },
+    RRT: { Mean: part('RRT.Mean'), STD: part('RRT.STD') },
+    RPT: { Mean: part('RPT.Mean'), STD: part('RPT.STD') },
+  }
+}
+
 /** Mean and population standard deviation (ms, float64) of the four kinds of time. */
 export function summarise({ holdTime, pressPress, releaseRelease, releasePress }: Times): Summary {
   return {

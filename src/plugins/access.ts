@@ -24,7 +24,7 @@ const PUBLIC: Record<string, RegExp> = {
   models: /^\/models(\/|$)/,
   metrics: /^\/metrics$/,
 }
-const PROBES = /^\/health(\/|$)/
+const PROBES = /^(\/v2)?\/health(\/|$)/
 const WINDOW_MS = 60_000
 /** The callers whose requests are counted at once, bounded: beyond it those are forgotten who were not heard for longest. */
 const MOST_CALLERS = 100_000

@@ -11,6 +11,7 @@ import { featureOrder } from '../keystroke/features.js'
 import type { Ranges } from '../keystroke/quality.js'
 import type { ModelState } from '../schemas/health.js'
 import type { ModelCard } from '../schemas/model.js'
+import type { UserId } from '../schemas/recognition.js'
 
 /** The loaded models, as routes see them; from one turn of the event loop to the next they may be others. */
 export interface Models {
@@ -18,6 +19,8 @@ export interface Models {
   keys: number
   /** The times that the models were trained on. */
   ranges: Ranges
+  /** Whom they can name, in the order of their scores. */
+  users: readonly UserId[]
   /** What is known of each model, in the manifest's order. */
   cards: readonly ModelCard[]
   /** @throws KSR_MODEL_NOT_FOUND */
@@ -47,6 +50,9 @@ export const models = fp(
       },
       get ranges() {
         return current.set.manifest.ranges
+      },
+      get users() {
+        return current.set.manifest.classes
       },
       get cards() {
         return current.cards

@@ -39,7 +39,8 @@ function acceptFault(headers: IncomingHttpHeaders, answered: string): CodedError
   return type === undefined ? coded('KSR_NOT_ACCEPTABLE', [answered]) : undefined
 }
 
-function bodyFault(headers: IncomingHttpHeaders, taken: string): CodedError | undefined {
+/** What is wrong with how a body is sent. */
+export function bodyFault(headers: IncomingHttpHeaders, taken: string): CodedError | undefined {
   const encoding = headers['content-encoding']
   // Nothing is ever inflated here: a few bytes could be gigabytes.
   if (encoding && encoding.toLowerCase() !== 'identity') return coded('KSR_UNSUPPORTED_ENCODING')

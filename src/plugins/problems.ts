@@ -57,7 +57,7 @@ export const problems = fp(
 )
 
 /** In a scope of its own, so that its hook does not run for routes that there are. */
-async function unknownRoutes(app: FastifyInstance): Promise<void> {
+export async function unknownRoutes(app: FastifyInstance): Promise<void> {
   // Before the body is parsed: what is wrong with the body of a request to nowhere is no matter.
   app.addHook('onRequest', async (request, reply) => {
     const allowed = METHODS.filter((method) => app.findRoute({ method, url: request.url }) !== null)
@@ -127,11 +127,22 @@ export function answerProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
+  const error = refused(cause, request, reply)
+  return reply.type('application/problem+json').send(problemOf(error, request.id))
+}
+
+/** The error as one of ours, when it is noted and the reply has what is no matter of form. */
+export function refused(
+  cause: FastifyError | CodedError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): CodedError {
   const error = noted(cause, request, request.body)
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
   const refusal = REFUSALS[error.code as ErrorCode]
   if (refusal) request.server.metrics.refused(refusal)
-  return reply.code(error.statusCode).type('application/problem+json').send(problemOf(error, request.id))
+  reply.code(error.statusCode)
+  return error
 }
 
 /** The error as one of ours, once the log has it. */

@@ -4,7 +4,14 @@ import type { Recorder } from '../telemetry/recorder.js'
 import { traceOf } from './request-id.js'
 
 /** Who asks for these asks again and again, and only wants to hear of what is amiss. */
-const ROUTINE = ['/health', '/health/live', '/health/ready', '/metrics']
+const ROUTINE = [
+  '/health',
+  '/health/live',
+  '/health/ready',
+  '/v2/health/live',
+  '/v2/health/ready',
+  '/metrics',
+]
 
 /**
  * One line for each request when it is answered, beside what its refusal or failure says: the route, never the URL (its query is the caller's own),

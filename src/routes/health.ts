@@ -53,7 +53,8 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
   )
 }
 
-function statusOf(app: FastifyInstance, models: ModelState[]) {
+/** How the service is, all in all. */
+export function statusOf(app: FastifyInstance, models: ModelState[]) {
   if (app.isDraining()) return 'draining'
   if (models.includes('failed')) return 'failed'
   return app.isOverloaded() ? 'overloaded' : 'ok'

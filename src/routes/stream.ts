@@ -59,7 +59,10 @@ export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (
         querystring: predictQuery(maxCandidates),
         body: StreamBody,
         response: {
-          200: { description: 'Lines of JSON.', content: { [NDJSON]: { schema: Type.Unsafe<Readable>(Type.String()) } } },
+          200: {
+            description: 'Lines of JSON.',
+            content: { [NDJSON]: { schema: Type.Unsafe<Readable>(Type.String()) } },
+          },
           ...problems(400, 404, 406, 408, 414, 415, 431),
         },
       },

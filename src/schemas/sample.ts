@@ -3,7 +3,7 @@ import { UserId } from './recognition.js'
 import { reference } from './reference.js'
 
 /** The largest number that the models' float32 can hold; beyond it a value would turn into Infinity. */
-const FLOAT32_MAX = 3.4028234663852886e38
+export const FLOAT32_MAX = 3.4028234663852886e38
 
 const signed = { minimum: -FLOAT32_MAX, maximum: FLOAT32_MAX }
 const unsigned = { minimum: 0, maximum: FLOAT32_MAX }

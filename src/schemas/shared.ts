@@ -1,4 +1,5 @@
 import { Health } from './health.js'
+import { InferenceError, InferRequest, InferResponse, ModelMetadata } from './inference-protocol.js'
 import { ModelCard } from './model.js'
 import { Problem } from './problem.js'
 import { Recognition } from './recognition.js'
@@ -29,4 +30,8 @@ export const shared = [
   Recognition,
   Health,
   ModelCard,
+  InferRequest,
+  InferResponse,
+  ModelMetadata,
+  InferenceError,
 ]

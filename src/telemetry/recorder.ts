@@ -20,7 +20,7 @@ export interface Recorder {
 }
 
 /** Where those ask, again and again, who want to know how the service is just then. */
-export const MONITORED = /^\/(health|metrics)(\/|\?|$)/
+export const MONITORED = /^(\/v2)?\/(health|metrics)(\/|\?|$)/
 
 /** Any other is `other`: the caller chooses it. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
