@@ -11,6 +11,8 @@ import { Progress } from './progress.js'
 import { readTypings } from './typings.js'
 
 const NAME = 'keystroke-recognition'
+/** The most that the service takes in a request. */
+const MOST_SAMPLES = 10_000
 const USAGE = `Usage: ${NAME} predict FILE.csv [options]
 
 Asks the service who typed each row of a file, and writes the answers.
@@ -64,7 +66,7 @@ async function run(args: string[], { env, stdout, stderr, signal }: Surroundings
   const baseUrl = address(values.url)
   const top = whole('--top', values.top ?? '0')
   const query = { ...(top > 0 && { top }), ...(values.fpir && { fpir: rate('--fpir', values.fpir) }) }
-  const batch = Math.max(1, whole('--batch', values.batch))
+  const batch = Math.min(MOST_SAMPLES, Math.max(1, whole('--batch', values.batch)))
   const patience = whole('--patience', values.patience)
   const apiKey = secret('key', values['api-key'] ?? env.KEYSTROKE_API_KEY)
   const token = secret('token', values.token ?? env.KEYSTROKE_TOKEN)

@@ -93,7 +93,8 @@ function refusal(
   const [fault] = error?.errors ?? []
   const [, index, pointer] = /^\/samples\/(\d+)(.*)$/.exec(fault?.pointer ?? '') ?? []
   const typing = batch[Number(index)]
-  if (typing === undefined) return new Refusal(detail)
+  if (fault === undefined) return new Refusal(detail)
+  if (typing === undefined) return new Refusal(`${fault.pointer} ${fault.message}. ${detail}`)
   const name = column(pointer as string)
-  return new Refusal(`${typing.place}${name ? `, column ${name}` : ''}: ${fault?.message}. ${detail}`)
+  return new Refusal(`${typing.place}${name ? `, column ${name}` : ''}: ${fault.message}. ${detail}`)
 }

@@ -177,6 +177,8 @@ t.test('what the service has against a typing is told by row and column', async 
   t.match(summary.stderr, /typings\.csv, line 2 \(row 1\): .+This model needs the raw keystrokes/)
   const fewer = await ask('press-0,release-0\n1,2\n')
   t.match(fewer.stderr, /\(row 1\): .+The text has 5 keys; 1 keystrokes were sent/)
+  const many = await ask([header, rows[0]].join('\n'), '--top', '50', '--batch', '0')
+  t.match(many.stderr, '/top must be <= 5. The request does not have the documented form.')
   const nobody = await ask([header, rows[0]].join('\n'), '--model', 'nobody')
   t.same(
     [nobody.code, nobody.stderr],
