@@ -18,14 +18,17 @@ interface Post extends Operation {
 /** Which model answers an example where its path has a place for one; `rf` describes itself. */
 const EXAMPLE_MODELS: Record<string, string> = { keystrokes: 'best', attempts: 'best' }
 const EXAMPLE_MODEL = 'rf'
-const READ = ['/', '/models', '/models/{model}']
+const READ = ['/', '/models', '/models/{model}', '/v2', '/v2/models/{model}']
 
 const app = buildApp(loadConfig({ LOG_LEVEL: 'silent' }))
 const document = (await app.inject('/docs/json')).json()
 const paths = document.paths as Record<string, { get?: Operation; post?: Post }>
 
 for (const [path, { get, post }] of Object.entries(paths)) {
-  const url = (example = '') => path.replace('{model}', EXAMPLE_MODELS[example] ?? EXAMPLE_MODEL)
+  const url = (example = '') => {
+    const model = EXAMPLE_MODELS[example] ?? EXAMPLE_MODEL
+    return path.replace('{model}', model).replace('{version}', app.models.card(model).version)
+  }
   if (get !== undefined && READ.includes(path)) {
     answered(get).examples = { example1: { value: (await app.inject(url())).json() } }
   }

@@ -38,6 +38,14 @@ const BODIES: Record<string, (keys: number) => object[]> = {
   'POST /predict/:model': (keys) => samples(keys),
   'POST /predict': (keys) => samples(keys).map((sample) => ({ Model: 'best', ...sample })),
   'POST /': (keys) => samples(keys).map((sample) => ({ Model: 'RF', ...sample })),
+  'POST /predict/:model/batch': (keys) => [
+    ...samples(keys).map((sample) => ({ samples: [sample] })),
+    { samples: samples(keys) },
+  ],
+  // A line each, and all of them as one stream.
+  'POST /predict/:model/stream': samples,
+  'POST /v2/models/:model/infer': tensors,
+  'POST /v2/models/:model/versions/:version/infer': tensors,
   'POST /verify/:model': (keys) =>
     samples(keys).flatMap((sample) => [84, ...CANARY_USERS].map((user) => ({ user, ...sample }))),
 }
@@ -56,6 +64,27 @@ function samples(keys: number): object[] {
     { keystrokes: good.with(1, { press: second.press, release: second.press - 271828.182845 }) },
     { keystrokes: good.with(0, { press: second.press + 271828.182845, release: 1e9 }) },
     { attempts: [typing, { keystrokes: good.toReversed() }] },
+  ]
+}
+
+function tensors(keys: number): object[] {
+  const times = canaryKeystrokes(keys).map(({ press, release }) => [press, release])
+  const { HT, PPT, RRT, RPT } = CANARY_SUMMARY
+  const numbers = [HT, PPT, RRT, RPT].flatMap(({ Mean, STD }) => [Mean, STD])
+  const raw = { name: 'input', datatype: 'FP64', shape: [1, keys, 2], data: times }
+  const summary = { name: 'input', datatype: 'FP32', shape: [1, 8], data: numbers }
+  return [
+    { id: MARK, inputs: [raw] },
+    { inputs: [summary] },
+    { inputs: [{ ...raw, data: times.toReversed() }] },
+    { inputs: [{ ...raw, data: times.map(([press, release]) => [release, press]) }] },
+    { inputs: [{ ...raw, name: MARK }] },
+    { inputs: [{ ...raw, datatype: MARK }] },
+    { inputs: [{ ...raw, shape: [271828, 182845] }] },
+    { inputs: [{ ...summary, data: numbers.with(1, -271828.182845) }] },
+    { inputs: [{ ...summary, parameters: { binary_data_size: 271828 }, data: null }] },
+    { inputs: [raw], outputs: [{ name: MARK }] },
+    { inputs: [raw], model_name: MARK },
   ]
 }
 
@@ -82,7 +111,7 @@ const JSON_TYPE = { ...HEADERS, 'content-type': 'application/json' }
 
 /** Everything that can be asked of a route, well and badly. */
 function requestsOf(route: string, keys: number, names: string[], bodyLimit: number): Request[] {
-  const [method = '', pattern = ''] = route.split(' ')
+  const [method = '', pattern = ''] = route.replace(':version', MARK).split(' ')
   const urls = pattern.includes(':model')
     ? [...names, `${MARK}-model`, '%E0%A4%A', 'x'.repeat(101)].map((name) => pattern.replace(':model', name))
     : [pattern.replace('*', `${MARK}/271828.182845`), pattern.replace('*', 'json')]
@@ -103,6 +132,7 @@ function requestsOf(route: string, keys: number, names: string[], bodyLimit: num
     ]
   }
   const bodies = (BODIES[route]?.(keys) ?? []).map((body) => JSON.stringify(body))
+  if (route.endsWith('/stream')) bodies.push(bodies.join('\n'))
   const [good = ''] = bodies
   const bad = [
     ...bodies.map((body) => body.slice(0, -9)),
@@ -116,9 +146,13 @@ function requestsOf(route: string, keys: number, names: string[], bodyLimit: num
     '',
     good.padEnd(bodyLimit + 1),
   ]
+  const headers = {
+    ...JSON_TYPE,
+    ...(route.endsWith('/stream') && { 'content-type': 'application/x-ndjson' }),
+  }
   return [
-    ...asked.flatMap((url) => bodies.map((payload) => ({ method, url, headers: JSON_TYPE, payload }))),
-    ...bad.map((payload) => ({ method, url, headers: JSON_TYPE, payload })),
+    ...asked.flatMap((url) => bodies.map((payload) => ({ method, url, headers, payload }))),
+    ...bad.map((payload) => ({ method, url, headers, payload })),
     { method, url, headers: { ...HEADERS, 'content-type': `text/${MARK}` }, payload: good },
     { method, url, headers: { ...JSON_TYPE, 'content-encoding': 'gzip' }, payload: good },
     { method, url, headers: { ...JSON_TYPE, accept: `text/${MARK}` }, payload: good },
@@ -159,7 +193,9 @@ function withoutOwn(line: string): string {
 
 /** A problem document without what its caller is told of names that the caller gave. */
 function withoutNames(body: string): string {
-  const { errors = [], detail, code, ...rest } = JSON.parse(body)
+  const { errors = [], detail, code, error, ...rest } = JSON.parse(body)
+  // Of the inference protocol: where it is, and what is there.
+  if (error !== undefined) return error.replaceAll(/\/\S+/g, '').replace(/model ".*?"/, 'model')
   const messages = errors.map(({ message }: { message: string }) => message)
   const model = ['KSR_MODEL_NOT_FOUND', 'KSR_TOO_MANY_ATTEMPTS'].includes(code)
   const told = model ? detail.replace(/model ".*?"/, 'model') : detail
@@ -183,8 +219,13 @@ async function feed(app: App, seen: Seen, models = 0): Promise<void> {
   seen.routes.push(...routes)
   const { keys, cards } = app.models
   const names = cards.map(({ name }) => name).slice(-models)
-  const answered = (status: number, headers: object, body: string, what: string) => {
-    if (status < 400) return
+  const answered = (status: number, headers: object, body: string, what: string): void => {
+    // The lines of a stream are answered one by one.
+    if (status < 400) {
+      for (const line of body.split('\n').filter((line) => line.includes('"KSR_')))
+        answered(400, {}, line, what)
+      return
+    }
     seen.codes.add(JSON.parse(body).code)
     const found = canariesIn(`${JSON.stringify(headers)} ${withoutNames(body)}`)
     if (found.length > 0) seen.leaks.push(`${found} in the answer ${body} to ${what}`)

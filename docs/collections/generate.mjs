@@ -32,6 +32,12 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const [folder = here] = process.argv.slice(2)
 const contract = parse(readFileSync(join(here, '../../openapi.yaml'), 'utf8'))
 const { title, description } = contract.info
+/** The version of each model. */
+const VERSIONS = Object.fromEntries(
+  contract.paths['/models'].get.responses['200'].content[JSON_TYPE].examples.example1.value.models.map(
+    ({ name, version }) => [name, version],
+  ),
+)
 const requests = Object.entries(contract.paths).flatMap(([path, operations]) =>
   Object.entries(operations).flatMap(([method, operation]) => requestsOf(path, method, operation)),
 )
@@ -60,7 +66,7 @@ function requestsOf(path, method, { operationId, summary, tags: [tag], security,
         .replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
       name: `${method.toUpperCase()} ${path}: ${lowerFirst(what ?? summary)}`,
       method: method.toUpperCase(),
-      path: path.replace('{model}', modelOf(answer)),
+      path: path.replace('{model}', modelOf(answer)).replace('{version}', VERSIONS[modelOf(answer)]),
       open: security?.length === 0,
       sent,
       body: typeof body === 'object' ? JSON.stringify(body, null, 2) : body,
@@ -145,14 +151,15 @@ function bruno() {
     }),
   }
   for (const [i, { name, description, requests }] of groups.entries()) {
-    files[`${name}/folder.bru`] = blocks({
+    const folder = name.replaceAll(' ', '-')
+    files[`${folder}/folder.bru`] = blocks({
       meta: [`name: ${name}`, `seq: ${i + 1}`],
       auth: 'mode: inherit',
       docs: description,
     })
     for (const [i, { file, name: title, method, path, open, sent, body, expected }] of requests.entries()) {
       const mode = sent === JSON_TYPE ? 'json' : 'text'
-      files[`${name}/${file}.bru`] = blocks({
+      files[`${folder}/${file}.bru`] = blocks({
         meta: [`name: ${title}`, 'type: http', `seq: ${i + 1}`],
         [method.toLowerCase()]: [
           `url: {{baseUrl}}${path}`,

@@ -47,6 +47,7 @@ export async function openPage({ config, api }: DocumentationOptions): Promise<F
       servers: [{ url: config.basePath || '/' }],
       tags: [
         { name: 'recognition', description: 'Who typed it.' },
+        { name: 'inference protocol', description: 'The same as servers of models in general offer it.' },
         { name: 'models', description: 'What the models are and how well they do.' },
         { name: 'operation', description: 'Whether the service is well.' },
       ],

@@ -52,7 +52,7 @@ export const inferenceProtocol = fp(
     })
     app.register(unknownRoutes)
   },
-  { name: 'inference-protocol', dependencies: ['problems'] },
+  { name: 'inference-protocol' },
 )
 
 function sentence({ message, errors = [], statusCode }: CodedError, requestId: string): string {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { coded } from '../errors.js'
 import {
-  InferRequest,
+  InferBody,
   InferResponse,
   inferenceErrors,
   Live,
@@ -125,7 +125,7 @@ export const inferenceProtocol: FastifyPluginAsyncTypebox<InferenceProtocolOptio
             'Rows in, what POST /predict/{model} answers for each out, or for none. The JSON may be followed by binary ' +
             'data of tensors; `Inference-Header-Content-Length` then says where it ends, here and in the answer.',
           params: where,
-          body: reference(InferRequest, 'The tensor of a model, and what is wanted of it.'),
+          body: InferBody,
           response: {
             200: reference(InferResponse, 'The outputs.'),
             ...inferenceErrors(400, 404, 408, 413, 414, 415, 422, 431),

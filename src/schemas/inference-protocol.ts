@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { reference } from './reference.js'
+import { exampleTensors } from './sample.js'
 
 // The Open Inference Protocol, version 2: https://github.com/kserve/open-inference-protocol
 
@@ -82,6 +83,14 @@ export const InferRequest = Type.Object(
   { additionalProperties: false, $id: 'InferRequest' },
 )
 export type InferRequest = Static<typeof InferRequest>
+
+/** The body of the inference route. */
+export const InferBody = Type.Unsafe<InferRequest>({
+  // Examples beside a bare reference would be lost.
+  allOf: [reference(InferRequest)],
+  description: 'The tensor of a model, and what is wanted of it.',
+  'x-examples': exampleTensors,
+})
 
 /** The answer to an inference request, or what of it is JSON. */
 export const InferResponse = Type.Object(

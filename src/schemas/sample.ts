@@ -66,7 +66,12 @@ const exampleSummary = {
   RRT: { Mean: 124.43, STD: 45.34 },
   RPT: { Mean: 132.56, STD: 47.12 },
 }
-const otherSummary = { ...exampleSummary, HT: { Mean: 96.02, STD: 17.5 } }
+const otherSummary = {
+  HT: { Mean: 96.02, STD: 17.5 },
+  PPT: { Mean: 251.7, STD: 92.3 },
+  RRT: { Mean: 250.1, STD: 94.8 },
+  RPT: { Mean: 155.2, STD: 91.6 },
+}
 const EXAMPLE_TIMES: [number, number][] = [
   [0, 93.4],
   [144.1, 240],
@@ -210,6 +215,36 @@ export const ClaimBody = Type.Union([reference(ClaimedTyping), reference(Claimed
     attempts: { ...attemptsExample, value: { user: 84, ...exampleAttempts } },
   },
 })
+
+/** The same as tensors. */
+export const exampleTensors = {
+  summary: {
+    summary: 'The eight numbers of two typings, to rf',
+    value: {
+      inputs: [
+        {
+          ...{ name: 'input', datatype: 'FP32', shape: [2, 8] },
+          data: [exampleSummary, otherSummary].map(({ HT, PPT, RRT, RPT }) =>
+            [HT, PPT, RRT, RPT].flatMap(({ Mean, STD }) => [Mean, STD]),
+          ),
+        },
+      ],
+    },
+  },
+  keystrokes: {
+    summary: 'A typing, to best',
+    value: {
+      id: 'example',
+      parameters: { fpir: 0.1 },
+      inputs: [
+        {
+          ...{ name: 'input', datatype: 'FP64', shape: [1, EXAMPLE_TIMES.length, 2] },
+          data: [EXAMPLE_TIMES],
+        },
+      ],
+    },
+  },
+}
 
 /** Which alternative of a sample the sender meant, as a place for `at`: attempts come last, keystrokes before them. */
 export function meantAlternative(sample: unknown): 0 | -1 | -2 {

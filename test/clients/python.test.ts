@@ -15,9 +15,11 @@ t.test('a client for Python is made as the page says, and gets the answers of th
     [`cd '${dir}'`, `${line.replace('openapi.yaml', `'${contract}'`)} 2>&1`],
     process.env,
   )
+  const left = said.match(/(?<=WARNING parsing )\S+ \S+/g) ?? []
+  // The Open Inference Protocol has clients of its own.
   t.same(
-    said.match(/WARNING parsing \S+ \S+/g),
-    ['WARNING parsing POST /predict/{model}/stream'],
+    left.filter((operation) => !operation.includes(' /v2/')),
+    ['POST /predict/{model}/stream'],
     'nothing else is left out',
   )
 
