@@ -58,7 +58,13 @@ module.exports = {
       from: { path: '\\.test\\.ts$', pathNot: '^test/(containers|cloud)/' },
       to: { path: '^test/fixtures/docker\\.ts$', reachable: true },
     },
-    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      // What the page at /demo imports as a neighbour lies in src/client/.
+      to: { couldNotResolve: true, pathNot: '^\\./recorder\\.js$' },
+    },
   ],
   allowed: [
     { from: {}, to: { pathNot: '^src/' } },
@@ -80,8 +86,9 @@ module.exports = {
     from(room('keystroke'), room('schemas'), file('errors')),
     from(room('schemas')),
     from(room('telemetry')),
-    from(file('path'), room('schemas')),
     from(room('client')),
+    from(room('demo')),
+    from(file('path'), room('schemas')),
     from(file('config'), file('errors')),
   ],
   allowedSeverity: 'error',

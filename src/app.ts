@@ -24,6 +24,7 @@ import { RequestLog } from './plugins/request-log.js'
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js'
 import { tracing } from './plugins/tracing.js'
 import { batch } from './routes/batch.js'
+import { demo } from './routes/demo.js'
 import { health } from './routes/health.js'
 import { inferenceProtocol as inferenceRoutes } from './routes/inference-protocol.js'
 import { metrics as metricsRoute } from './routes/metrics.js'
@@ -111,6 +112,7 @@ export function buildApp(
 /** The routes of the contract. */
 function routes({
   version,
+  codeDir,
   basePath,
   maxCandidates,
   bodyLimit,
@@ -123,6 +125,7 @@ function routes({
     // Probes may ask as they like.
     app.register(health, { version })
     if (metrics && functionName === '') app.register(metricsRoute)
+    app.register(demo, { codeDir })
     app.register(async (api) => {
       api.register(negotiation)
       api.register(root, { version, basePath })

@@ -9,6 +9,8 @@ export interface Config {
   /** How many processes serve on the port. */
   workers: number
   logLevel: string
+  /** Where this code is: the files of the page to try it are beside it. */
+  codeDir: string
   /** The folder that training wrote. */
   modelDir: string
   /** What is read instead of that folder, `s3://bucket/prefix`; '' for nothing. */
@@ -66,8 +68,8 @@ const S3_FOLDER = /^(s3:\/\/(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z
 /** `name:` and the SHA-256 of the key, in hexadecimal digits. */
 const API_KEY = /^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}$/
 
-/** What may be opened to everybody: the index, the page of the contract, the models' cards, the metrics. */
-const PUBLIC_ROUTES = ['index', 'docs', 'models', 'metrics']
+/** What may be opened to everybody: the index, the page of the contract, that to try it, the models' cards, the metrics. */
+const PUBLIC_ROUTES = ['index', 'docs', 'demo', 'models', 'metrics']
 
 /** Keys are fetched where nobody on the way can change them. */
 const JWKS_URL =
@@ -96,6 +98,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: text('HOST', '127.0.0.1', /./, 'an address'),
     workers: whole('WORKERS', 64, 1, 1),
     logLevel: text('LOG_LEVEL', 'info', new RegExp(`^(${LOG_LEVELS.join('|')})$`), LOG_LEVELS.join(', ')),
+    codeDir: fileURLToPath(new URL('.', import.meta.url)),
     modelDir: text('MODEL_DIR', fileURLToPath(new URL('../models', import.meta.url)), /./, 'a folder'),
     modelUri: text('MODEL_URI', '', S3_FOLDER, 'a folder of S3 such as s3://bucket/models').replace(
       /\/$/,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { loadConfig } from '../src/config.js'
 import { MODELS } from './fixtures/models.js'
@@ -10,6 +11,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     host: '127.0.0.1',
     workers: 1,
     logLevel: 'info',
+    codeDir: fileURLToPath(new URL('../src/', import.meta.url)),
     modelDir: MODELS,
     modelUri: '',
     s3PathStyle: false,
@@ -55,7 +57,7 @@ t.test('every setting is read', async (t) => {
     JWT_JWKS_URL: 'https://issuer.example/jwks.json',
     JWT_ISSUER: 'https://issuer.example/',
     JWT_AUDIENCE: 'recognition',
-    PUBLIC_ROUTES: 'docs,metrics',
+    PUBLIC_ROUTES: 'docs,demo,metrics',
     CORS_ORIGINS: 'https://a.example,http://localhost:5173',
     TRUST_PROXY: '2',
     RATE_LIMIT: '600',
@@ -88,7 +90,7 @@ t.test('every setting is read', async (t) => {
       issuer: 'https://issuer.example/',
       audience: 'recognition',
     },
-    publicRoutes: ['docs', 'metrics'],
+    publicRoutes: ['docs', 'demo', 'metrics'],
     corsOrigins: ['https://a.example', 'http://localhost:5173'],
     trustProxy: 2,
     rateLimit: 600,

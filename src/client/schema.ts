@@ -1055,6 +1055,8 @@ export interface operations {
                             /** Format: uri-reference */
                             documentation: string;
                             /** Format: uri-reference */
+                            demo: string;
+                            /** Format: uri-reference */
                             health: string;
                             /** Format: uri-reference */
                             models: string;

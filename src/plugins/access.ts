@@ -21,6 +21,7 @@ declare module 'fastify' {
 const PUBLIC: Record<string, RegExp> = {
   index: /^\/$/,
   docs: /^\/docs(\/|$)/,
+  demo: /^\/demo(\/|$)/,
   models: /^\/models(\/|$)/,
   metrics: /^\/metrics$/,
 }

@@ -22,6 +22,7 @@ export const root: FastifyPluginAsyncTypebox<{ version: string; basePath: string
       version,
       links: {
         documentation: `${basePath}/docs`,
+        demo: `${basePath}/demo`,
         health: `${basePath}/health`,
         models: `${basePath}/models`,
       },

@@ -7,7 +7,7 @@ export const Index = Type.Object(
   {
     name: Type.String(),
     version: Type.String(),
-    links: Type.Object({ documentation: Link, health: Link, models: Link }),
+    links: Type.Object({ documentation: Link, demo: Link, health: Link, models: Link }),
   },
   { description: 'What this is.' },
 )

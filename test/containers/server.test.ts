@@ -60,15 +60,20 @@ t.test('docker compose up', async (t) => {
     }
   })
 
-  t.test('it serves the page at /docs with all that the page loads', async (t) => {
-    const page = await fetch(`${at}/docs`)
-    t.equal(page.status, 200)
-    const loaded = pathsOn(await page.text(), '/docs')
-    t.ok(loaded.length > 5, `${loaded.length} links`)
-    for (const link of [...loaded, '/docs/json']) {
-      const asset = await fetch(at + link)
-      t.equal(asset.status, 200, link)
-      t.ok((await asset.arrayBuffer()).byteLength > 0, link)
+  t.test('it serves the pages at /docs and /demo with all that they load', async (t) => {
+    for (const [path, imported] of [
+      ['/docs', '/docs/json'],
+      ['/demo', '/demo/recorder.js'],
+    ] as const) {
+      const page = await fetch(at + path)
+      t.equal(page.status, 200)
+      const loaded = pathsOn(await page.text(), path)
+      t.ok(loaded.length >= 3, `${loaded.length} links`)
+      for (const link of [...loaded, imported]) {
+        const asset = await fetch(at + link)
+        t.equal(asset.status, 200, link)
+        t.ok((await asset.arrayBuffer()).byteLength > 0, link)
+      }
     }
   })
 

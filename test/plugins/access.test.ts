@@ -14,6 +14,8 @@ const GUARDED = [
   ['GET', '/'],
   ['GET', '/docs'],
   ['GET', '/docs/json'],
+  ['GET', '/demo'],
+  ['GET', '/demo/recorder.js'],
   ['GET', '/models'],
   ['GET', '/models/rf'],
   ['GET', '/nowhere'],
@@ -60,6 +62,7 @@ t.test('what PUBLIC_ROUTES names is open to everybody, and nothing else', async 
   for (const [name, paths] of [
     ['index', ['/']],
     ['docs', ['/docs', '/docs/json', '/docs/static/swagger-ui.css']],
+    ['demo', ['/demo', '/demo/recorder.js', '/demo/demo.css']],
     ['models', ['/models', '/models/rf']],
   ] as const) {
     const app = build(t, { API_KEYS, PUBLIC_ROUTES: name })

@@ -86,6 +86,9 @@ t.test('the bundle answers as the service does, byte for byte, and compiles no s
     { url: '/docs/json' },
     { url: '/docs' },
     ...pathsOn((await app.inject('/docs')).body, '/docs').map((url) => ({ url })),
+    { url: '/demo' },
+    ...pathsOn((await app.inject('/demo')).body, '/demo').map((url) => ({ url })),
+    { url: '/demo/recorder.js' },
   ]
   const bundled = await answers(requests)
   for (const [i, request] of requests.entries()) {
