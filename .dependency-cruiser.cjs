@@ -13,7 +13,7 @@ module.exports = {
       name: 'entries-are-not-imported',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: file('(server|lambda|openapi)') },
+      to: { path: file('(server|lambda|openapi|client/cli)') },
     },
     {
       name: 'one-reader-of-the-runtime',

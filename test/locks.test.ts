@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -22,9 +22,14 @@ t.test('every package of npm is locked by its hash, and by no address', async (t
   const locks = all.filter((path) => /(^|\/)(package-lock|npm-shrinkwrap)\.json$|\.lock$/.test(path))
   t.same(
     locks.filter((path) => path.endsWith('.json')),
-    ['package-lock.json'],
+    ['package-lock.json', 'test/clients/package-lock.json'],
   )
-  const packages = JSON.parse(text('package-lock.json')).packages
+  for (const path of locks.filter((path) => path.endsWith('.json'))) checkLock(t, path)
+})
+
+/** That a lock has what its package asks for, each by its hash alone. */
+function checkLock(t: Test, path: string) {
+  const packages = JSON.parse(text(path)).packages
   const { '': root, ...others } = packages
   t.ok(Object.keys(others).length > 400)
   for (const [path, entry] of Object.entries<{ integrity?: string }>(others)) {
@@ -32,9 +37,9 @@ t.test('every package of npm is locked by its hash, and by no address', async (t
     t.notOk('resolved' in entry, `${path} says from where`)
     t.notOk('link' in entry, `${path} is no folder`)
   }
-  const { dependencies, devDependencies } = JSON.parse(text('package.json'))
+  const { dependencies, devDependencies } = JSON.parse(text(join(path, '../package.json')))
   t.same([root.dependencies, root.devDependencies], [dependencies, devDependencies], 'npm install')
-})
+}
 
 t.test('every package of Python is locked by its version and hashes, and by no address', async (t) => {
   const locks = all.filter((path) => /\.lock$/.test(path))
