@@ -7,9 +7,11 @@ import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
 import { startCollector } from './fixtures/collector.js'
 import { Connection } from './fixtures/connection.js'
+import { blockThat } from './fixtures/document.js'
 import { checkEmf } from './fixtures/emf.js'
 import { captureLog } from './fixtures/log.js'
 import { copyModels, editManifest } from './fixtures/models.js'
+import { openReader } from './fixtures/reader.js'
 import { parseScrape, type Scraped } from './fixtures/scrape.js'
 import { output, start } from './fixtures/server.js'
 
@@ -316,4 +318,18 @@ t.test('every attribute of a span is on the page, and no other', async (t) => {
     names(attributes).sort(),
   ])
   t.same(described.sort(), found.sort())
+})
+
+t.test('the command of the page has the service send traces', async (t) => {
+  const collector = await startCollector(t)
+  const { text } = blockThat(page, 'OTEL_EXPORTER_OTLP_ENDPOINT')
+  t.match(text, 'http://localhost:4318 ')
+  const { type } = openReader(t)
+  await type(text.replace('http://localhost:4318', collector.url))
+  await type(
+    "curl -s localhost:3000/predict -H 'content-type: application/json' -d @docs/examples/summary.json",
+  )
+  while (collector.spans().length < 2) await new Promise((resolve) => setTimeout(resolve, 50))
+  const names = collector.spans().map(({ name }) => name)
+  t.same(names.sort(), ['POST /predict', 'inference'])
 })

@@ -1,52 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Context } from 'aws-lambda'
 import t from 'tap'
 import { readManifest } from '../src/inference/manifest.js'
 import { modelFolder } from '../src/inference/model-source.js'
-import { build } from './fixtures/build.js'
 import { MODELS } from './fixtures/models.js'
 
-process.env.AWS_LAMBDA_FUNCTION_NAME = 'keystroke_based_user_recognition'
-process.env.LOG_LEVEL = 'silent'
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-
-t.test('every curl of the README gets the answer that is printed under it', async (t) => {
-  const app = build(t)
-  const blocks =
-    /```sh\ncurl -s '?localhost:3000([^\s']+)'? [^`]*?-d ('[^']*'|@\S+)\n```\n\n```json\n([^`]*)```/g
-  const shown = [...readme.matchAll(blocks)]
-  t.equal(shown.length, 4)
-  for (const [, url = '', data = '', printed = ''] of shown) {
-    const payload = sent(data)
-    const headers = { 'content-type': 'application/json' }
-    const answer = await app.inject({ method: 'POST', url, headers, payload })
-    t.same({ ...answer.json(), ...requestId(answer.json(), printed) }, JSON.parse(printed))
-  }
-})
-
-t.test('every invocation of the README gets the answer that is printed under it', async (t) => {
-  const { handler } = await import('../src/lambda.js')
-  const blocks =
-    /```sh\n[^`]*curl -s (?:--\S+ \d*\s*)*localhost:9000\/[^`]*?-d ('[^']*'|@\S+)[^`]*\n```\n\n```json\n([^`]*)\n```/g
-  const shown = [...readme.matchAll(blocks)]
-  t.equal(shown.length, 2)
-  for (const [, data = '', printed = ''] of shown) {
-    const event = JSON.parse(sent(data))
-    t.ok(JSON.stringify(await handler(event, { awsRequestId: 'id' } as Context)).endsWith(printed))
-  }
-})
-
-/** What curl sends: the text in quotes, or the file after the @. */
-function sent(data: string): string {
-  if (!data.startsWith('@')) return data.slice(1, -1)
-  return readFileSync(new URL(`../${data.slice(1)}`, import.meta.url), 'utf8')
-}
-
-/** The request id is another each time. */
-function requestId(answer: { instance?: string }, printed: string) {
-  return answer.instance === undefined ? {} : { instance: JSON.parse(printed).instance }
-}
+const scaling = readFileSync(new URL('../docs/scaling.md', import.meta.url), 'utf8')
+const models = readFileSync(new URL('../docs/models.md', import.meta.url), 'utf8').replace(/\s+/g, ' ')
 
 t.test('the accuracies in the README are those of the model card', async (t) => {
   const card = readFileSync(join(MODELS, 'README.md'), 'utf8')
@@ -80,6 +41,44 @@ t.test('the error rates of raw keystrokes in the README are the measured ones', 
     const row = `| ${title} | ${percent(one)} | ${percent(two)} |`
     t.ok(readme.includes(row), row)
   }
+})
+
+t.test('the figures on the page of the models are the measured ones', async (t) => {
+  const manifest = await readManifest(modelFolder(MODELS))
+  const evaluation = (wanted: string) => manifest.models.find(({ name }) => name === wanted)?.evaluation
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  const interval = (of: number[] | undefined) => of?.map(percent).join(' to ')
+  const [best, summary] = [evaluation('best'), evaluation('summary')]
+  const rank1 = percent(best?.rank1 as number)
+  t.match(
+    models,
+    `right at first in ${rank1} (95 % interval ${interval(best?.rank1Interval)}) of the typings`,
+  )
+  t.match(
+    models,
+    `\`summary\` in ${percent(summary?.rank1 as number)} (${interval(summary?.rank1Interval)}), guessing`,
+  )
+  t.match(models, `memory: ${100 * (best?.training.rank1 as number)} % for \`best\``)
+  t.match(models, `somebody else for ${percent(1 - (best?.rank1 as number))} of known users' typings`)
+  t.match(
+    models,
+    `${best?.perUser.belowHalf} of the ${manifest.classes.length} users are recognised in fewer than half`,
+  )
+  const strangers = best?.strangers?.attempts.find(({ attempts }) => attempts === 1)?.points
+  const claims = best?.verification?.attempts.find(({ attempts }) => attempts === 1)?.points
+  const missed = [0.05, 0.01].map((wanted) => {
+    const { identified = 0, identifiedInterval } = strangers?.find(({ fpir }) => fpir === wanted) ?? {}
+    return [1 - identified, identifiedInterval?.map((share) => 1 - share).reverse()] as const
+  })
+  const refused = [0.01, 0.001].map((wanted) => {
+    const { fnmr = 0, fnmrInterval } = claims?.find(({ fmr }) => fmr === wanted) ?? {}
+    return [fnmr, fnmrInterval] as const
+  })
+  const rows = [...missed, ...refused].map(([share, of]) => `| ${percent(share)} | ${interval(of)} |`)
+  t.same(models.match(/\| [\d.]+ % \| [\d.]+ % to [\d.]+ % \|/g), rows)
+  const cpu = (model: string) =>
+    Number(new RegExp(`\\| \`${model}\` \\|.*\\| ([\\d,]+) \\| [\\d,]+ \\|$`, 'm').exec(scaling)?.[1])
+  t.ok(Math.abs(cpu('templates') / cpu('best') - 0.5) < 0.1, 'templates take half the CPU time')
 })
 
 t.test('the ratios in the README are those of the benches', async (t) => {

@@ -6,6 +6,7 @@ import t from 'tap'
 import { build } from './fixtures/build.js'
 import { commandBlocks } from './fixtures/document.js'
 import { MODELS } from './fixtures/models.js'
+import { openReader } from './fixtures/reader.js'
 
 const page = readFileSync(fileURLToPath(new URL('../docs/supply-chain.md', import.meta.url)), 'utf8')
 
@@ -25,8 +26,11 @@ t.test('the commands of the page make a key and a signature that the service ask
   t.equal(typed.length, 3)
   const dir = t.testdir()
   cpSync(MODELS, join(dir, 'my-models'), { recursive: true })
-  const script = `${typed.reverse().join('')}printf %s "$MODEL_PUBLIC_KEY"`
-  const key = typeIn(dir, script)
+  const { type } = openReader(t, dir)
+  for (const block of typed.reverse()) await type(block)
+  await type(start as string)
+  t.match(JSON.parse(await type('curl -s localhost:3000/health')), { status: 'ok' })
+  const key = await type('printf %s "$MODEL_PUBLIC_KEY"')
   const settings = { MODEL_DIR: join(dir, 'my-models'), MODEL_PUBLIC_KEY: key, MODELS: 'rf' }
   await build(t, settings).ready()
   rmSync(join(dir, 'my-models/manifest.json.sig'))

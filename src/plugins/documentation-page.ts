@@ -1,8 +1,13 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { Claims } from '../access/claims.js'
 import type { Config } from '../config.js'
+import type { CodedError } from '../errors.js'
 import { preferPrecompiled } from './compilers.js'
+import { type Described, makeTrue } from './documentation-examples.js'
+import type { Models } from './models.js'
+import { problemOf } from './problems.js'
 
 /** Swagger UI's own would let the page be framed, and take styles and fonts from anywhere. */
 const POLICY =
@@ -14,12 +19,27 @@ export interface DocumentationOptions {
   api: FastifyPluginAsync
 }
 
-/** An app that has the routes only to describe them: as OpenAPI 3.1 at /docs/json, and as a page at /docs. */
-export async function openPage({ config, api }: DocumentationOptions): Promise<FastifyInstance> {
-  // Nothing is validated or written by the schemas here: no compiler is loaded.
-  const page = Fastify({ schemaController: { compilersFactory: preferPrecompiled() } })
+/**
+ * An app that has the routes only to describe them, and to answer the examples: as OpenAPI 3.1 at /docs/json, and as a page
+ * at /docs.
+ */
+export async function openPage(
+  { config, api }: DocumentationOptions,
+  models: Models,
+): Promise<FastifyInstance> {
+  // What is asked here has the form that it is to have. What is answered is written by the schemas, as everywhere: models
+  // know more of themselves than they tell.
+  const page = Fastify({
+    schemaController: { compilersFactory: preferPrecompiled() },
+    // It stands in the problem that a line of a stream is answered.
+    genReqId: () => 'example',
+  })
   page.setValidatorCompiler(() => () => true)
-  page.setSerializerCompiler(() => JSON.stringify)
+  // For the examples. Nobody asks, so nobody is counted.
+  page.decorate('models', models)
+  page.decorate('problemOf', (error, request) => problemOf(error as CodedError, request.id))
+  page.decorateRequest('caller', '')
+  page.decorate('claims', new Claims({ most: 0 }))
   await page.register(swagger, {
     openapi: {
       openapi: '3.1.1',
@@ -55,8 +75,17 @@ export async function openPage({ config, api }: DocumentationOptions): Promise<F
     // Components keep the names that the schemas have.
     refResolver: { buildLocalReference: (schema) => schema.$id as string },
   })
-  await page.register(swaggerUi, { routePrefix: '/docs', indexPrefix: config.basePath, staticCSP: POLICY })
+  let described = {} as Described
+  await page.register(swaggerUi, {
+    routePrefix: '/docs',
+    indexPrefix: config.basePath,
+    staticCSP: POLICY,
+    transformSpecification: () => described,
+    transformSpecificationClone: false,
+  })
   await page.register(api)
   await page.ready()
+  described = page.swagger() as unknown as Described
+  await makeTrue(described, page)
   return page
 }

@@ -12,12 +12,16 @@ const PROBLEMS: Record<number, ErrorCode> = { 4: 'KSR_ROUTE_NOT_FOUND', 5: 'KSR_
 export const documentation = fp(
   async (app: FastifyInstance, options: DocumentationOptions) => {
     let page: Promise<FastifyInstance> | undefined
+    let shown: unknown
 
     async function answer(request: FastifyRequest, reply: FastifyReply) {
       // As inject resolves it: `/docs/../models` is none of the page's.
       const { pathname, search } = new URL(request.url, 'http://localhost')
       if (!/^\/docs(\/|$)/.test(pathname)) throw coded('KSR_ROUTE_NOT_FOUND')
-      page ??= import('./documentation-page.js').then(({ openPage }) => openPage(options))
+      // After a reload the examples have to be those of other models.
+      if (shown !== app.models.cards) page = undefined
+      shown = app.models.cards
+      page ??= import('./documentation-page.js').then(({ openPage }) => openPage(options, app.models))
       const headers = pick(request.headers, 'if-none-match', 'if-modified-since')
       const injected = await (await page).inject({ url: pathname + search, headers })
       const { statusCode, headers: answered, rawPayload } = injected

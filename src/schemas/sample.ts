@@ -182,11 +182,11 @@ export const StreamBody = Type.Any({
   description: 'Lines of JSON, each as POST /predict/{model} takes it.',
   'x-examples': {
     keystrokes: {
-      summary: 'Two typings of two people, to best, and one that is cut off',
+      summary: 'Two typings, and one of no keystroke, to best',
       value: [
         exampleKeystrokes,
         exampleAttempts.attempts[1],
-        { keystrokes: exampleKeystrokes.keystrokes.slice(1) },
+        { keystrokes: [] },
       ]
         .map((sample) => `${JSON.stringify(sample)}\n`)
         .join(''),

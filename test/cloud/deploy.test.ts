@@ -7,6 +7,7 @@ import t from 'tap'
 import { ACCOUNT, REGION, startCloud } from '../fixtures/cloud.js'
 import { pathWith, ROOT, run } from '../fixtures/commands.js'
 import { docker, newName } from '../fixtures/docker.js'
+import { blockThat } from '../fixtures/document.js'
 
 const SUMMARY = readFileSync(join(ROOT, 'docs/examples/summary.json'), 'utf8')
 const TYPING = readFileSync(join(ROOT, 'docs/examples/typing.json'), 'utf8')
@@ -254,7 +255,8 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
   })
 
   t.test('up again changes nothing', async (t) => {
-    const again = await deploy(['up'])
+    const { text } = blockThat(readFileSync(join(ROOT, 'docs/deploying.md'), 'utf8'), 'deploy/deploy.sh up')
+    const again = await deploy(['-euc', text], {}, { command: 'bash' })
     t.match(again, { code: 0, output: `No changes to deploy. Stack ${STACK} is up to date` })
     t.match(again.output, 'No changes to deploy. Stack threatfabric-registry is up to date')
     t.match(await parameters(), {

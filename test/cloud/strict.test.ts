@@ -1,4 +1,5 @@
-// What ministack lets pass: moto looks whether there is an image where a function is to be made of it.
+// What ministack lets pass, or does not know: moto looks whether there is an image where a function is to be made of it,
+// and has Application Auto Scaling.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -54,4 +55,31 @@ t.test('the manual makes a function of an image that is there, and of no other',
   await t.rejects(typed(`${digest}\n${wrong}`), /RepositoryNotFoundException/, 'as the original has it')
 
   t.match(await typed(`${digest}\n${command}`), '"FunctionName": "keystroke_based_user_recognition"')
+})
+
+t.test('the commands that change it with the hour do, there and back', async (t) => {
+  const page = commandBlocks(readFileSync(join(ROOT, 'docs/scaling.md'), 'utf8'))
+  const [names = '', , hours = '', , back = ''] = page
+    .filter(({ heading }) => heading === 'Provisioned concurrency')
+    .map(({ command }) => command)
+  const [name] = /^NAME=.*$/m.exec(names) as RegExpExecArray
+  const scaling = async (action: string, list: string) => {
+    const command = ['application-autoscaling', action, '--service-namespace', 'lambda', '--output', 'json']
+    return JSON.parse(await run('aws', command, env))[list]
+  }
+  await typed(`${name}\n${hours}`)
+  const target = {
+    ResourceId: 'function:keystroke_based_user_recognition:live',
+    MinCapacity: 2,
+    MaxCapacity: 20,
+  }
+  t.match(await scaling('describe-scalable-targets', 'ScalableTargets'), [target])
+  t.match(await scaling('describe-scheduled-actions', 'ScheduledActions'), [
+    { ScheduledActionName: 'morning', ScalableTargetAction: { MinCapacity: 10, MaxCapacity: 20 } },
+    { ScheduledActionName: 'evening', ScalableTargetAction: { MinCapacity: 2, MaxCapacity: 20 } },
+  ])
+  const [deregister] = /^aws application-autoscaling .*$/m.exec(back) as RegExpExecArray
+  const [set] = /^TARGET=.*$/m.exec(hours) as RegExpExecArray
+  await typed(`${name}\n${set}\n${deregister}`)
+  t.same(await scaling('describe-scalable-targets', 'ScalableTargets'), [])
 })

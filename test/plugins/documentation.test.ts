@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { parse } from 'yaml'
 import { build } from '../fixtures/build.js'
 import { Connection } from '../fixtures/connection.js'
+import { copyModels, editManifest, TYPISTS } from '../fixtures/models.js'
 import { pathsOn } from '../fixtures/page.js'
 
 t.test('the page and all that it loads are there, by GET and by HEAD', async (t) => {
@@ -62,4 +66,102 @@ t.test('the contract is there as JSON and as YAML', async (t) => {
     7,
   )
   t.match((await app.inject('/docs/yaml')).body, /^openapi: 3\.1\.1$/m)
+})
+
+interface Examples {
+  content: { 'application/json': { examples: Record<string, { summary: string; value: Body }> } }
+}
+interface Body {
+  Model?: string
+  user?: unknown
+  version?: string
+  keystrokes?: object[]
+  attempts?: { keystrokes: object[] }[]
+}
+interface Post {
+  parameters: { name: string; example?: string }[]
+  requestBody: Examples
+  responses: { 200: Examples }
+}
+
+/** What the page shows of a request: what is sent, the model it goes to, and what is answered. */
+async function examplesOf(app: ReturnType<typeof build>) {
+  const { paths } = (await app.inject('/docs/json')).json()
+  return Object.entries<{ post?: Post }>(paths).flatMap(([path, { post }]) => {
+    if (post === undefined) return []
+    const { examples } = post.requestBody.content['application/json']
+    const answers = post.responses[200].content['application/json'].examples
+    return Object.entries(examples).map(([name, { summary, value }]) => ({
+      path,
+      name,
+      body: value,
+      url: path.replace('{model}', / to (\w+)$/.exec(summary)?.[1] as string),
+      answer: answers[name]?.value,
+      model: post.parameters.find(({ name }) => name === 'model')?.example,
+    }))
+  })
+}
+
+t.test('the page has the examples of openapi.yaml, and what is answered to them', async (t) => {
+  const committed = readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')
+  t.same((await build(t).inject('/docs/json')).json(), parse(committed))
+})
+
+for (const [models, settings, most] of [
+  ['of a text of five keys', { MODEL_DIR: TYPISTS }, 11],
+  ['that take the eight numbers only', { MODELS: 'svm' }, 6],
+  ['that take raw keystrokes only', { MODELS: 'templates' }, 8],
+] as const) {
+  t.test(`with models ${models} every example is answered as the page says`, async (t) => {
+    const app = build(t, settings)
+    const examples = await examplesOf(app)
+    t.equal(examples.length, most)
+    const named = (await app.inject('/models')).json().models.map(({ name }: { name: string }) => name)
+    for (const { path, name, url, body, answer, model } of examples) {
+      const asked = await app.inject({ method: 'POST', url, payload: body })
+      t.equal(asked.statusCode, 200, `${path} ${name}`)
+      t.same(asked.json(), answer, `${path} ${name}`)
+      if (path.includes('{model}')) t.ok(named.includes(model), model ?? 'no model')
+    }
+  })
+}
+
+t.test('after a reload the examples are answered by the other models', async (t) => {
+  const MODEL_DIR = copyModels(t)
+  const app = build(t, { MODEL_DIR, MODELS: 'rf' })
+  const version = async () => (await examplesOf(app))[0]?.answer?.version
+  const before = await version()
+  t.equal(await version(), before)
+  editManifest(MODEL_DIR, (manifest) => {
+    for (const model of manifest.models) model.version = 'another'
+  })
+  await app.reload()
+  t.equal(await version(), 'another')
+})
+
+t.test('the examples are nobody’s requests: they need no key, and none is counted', async (t) => {
+  const hash = createHash('sha256').update('secret').digest('hex')
+  const app = build(t, {
+    API_KEYS: `app:${hash}`,
+    PUBLIC_ROUTES: 'docs,metrics',
+    VERIFY_FAILURES: '1',
+    RATE_LIMIT: '9',
+  })
+  const examples = await examplesOf(app)
+  const { url, body } = examples.find(({ path }) => path.startsWith('/verify')) ?? {}
+  const headers = { 'x-api-key': 'secret' }
+  const claim = await app.inject({ method: 'POST', url: url as string, payload: body as object, headers })
+  t.equal(claim.statusCode, 200)
+  t.equal(claim.headers['ratelimit-remaining'], '8')
+  const counted = (await app.inject('/metrics')).body.match(
+    /^keystroke_http_requests_total.*route="\/verify.*$/gm,
+  )
+  t.same(
+    counted?.map((line) => line.replace(/^.* /, '')),
+    ['1'],
+  )
+})
+
+t.test('what a model knows and does not tell is on no page', async (t) => {
+  t.notMatch((await build(t).inject('/docs/json')).body, '"check"')
 })

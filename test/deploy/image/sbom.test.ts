@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import t from 'tap'
 import { NOT_COVERED as env } from '../../fixtures/commands.js'
+import { blockThat } from '../../fixtures/document.js'
+
+// A bundle is made, which takes a busy machine its time.
+t.setTimeout(300_000)
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const text = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -182,3 +186,23 @@ function evaluate(expression: string, given: unknown) {
   const options = { env, input: JSON.stringify(given), encoding: 'utf8' } as const
   return JSON.parse(execFileSync(process.execPath, ['--eval', script], options))
 }
+
+t.test('npm run sbom writes what is committed', async (t) => {
+  const { text: command } = blockThat(text('docs/supply-chain.md'), 'npm run sbom')
+  const folder = t.testdir({ docs: {} })
+  for (const name of [
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    '.npmrc',
+    'LICENSE',
+    'src',
+    'models',
+    'deploy',
+  ])
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true })
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  execFileSync('bash', ['-euc', command], { cwd: folder, env, stdio: 'pipe' })
+  for (const name of ['docs/sbom.cdx.json', 'docs/licences.md'])
+    t.equal(readFileSync(join(folder, name), 'utf8'), text(name), name)
+})
