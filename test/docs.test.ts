@@ -22,7 +22,9 @@ function documents(folder = ''): string[] {
 
 const ALL = documents()
 /** Those of which every block is run. */
-const PAGES = ALL.filter((path) => /^docs\/|^(README|SECURITY|CONTRIBUTING|bench\/README)\.md$/.test(path))
+const PAGES = ALL.filter((path) =>
+  /^docs\/|^(README|SECURITY|CONTRIBUTING|(bench|src\/client)\/README)\.md$/.test(path),
+)
 
 /** What runs a block: a test, by its file and title, or the steps of .ci/run that the block is made of. */
 type By = [file: string, title: string] | { steps: string[] }
@@ -44,17 +46,31 @@ const HOURS: By = [
   'the commands that change it with the hour do, there and back',
 ]
 const FARGATE: By = ['test/cloud/fargate.test.ts', 'the commands of the page work, scaling left out']
+const PYTHON: By = [
+  'test/clients/python.test.ts',
+  'a client for Python is made as the page says, and gets the answers of the README',
+]
 const TRAINED: By = ['training/tests/test_page.py', 'test_the_commands_of_the_page_train_and_measure']
 
 /** Who runs the blocks of a page, by what they begin with. What a block prints goes with it. */
 const RUN_BY: Record<string, Record<string, typeof HERE | By>> = {
   'README.md': {
     'docker compose up': [CONTAINERS, 'docker compose up serves, as the README says'],
+    'import { record }': ['test/browser/recorder.test.ts', 'the lines of the README record and send'],
     curl: HERE,
     'npm ci': { steps: ['npm ci', 'npm test'] },
   },
   'docs/quick-start.md': { 'npm ci': { steps: ['npm ci'] }, 'npm start': HERE, curl: HERE },
   'docs/contract.md': { '': HERE },
+  'docs/clients.md': {
+    'npx @keystroke-recognition/client': [
+      'test/clients/package.test.ts',
+      'the commands of the pages tell who typed what is in a file',
+    ],
+    'pip install openapi-python-client': PYTHON,
+    'import json': PYTHON,
+    newman: ['test/clients/collections.test.ts', 'the commands of the page run both'],
+  },
   'docs/training.md': {
     'npm run train -- ': TRAINED,
     'MODEL_DIR=my-models npm start': HERE,
@@ -98,6 +114,16 @@ const RUN_BY: Record<string, Record<string, typeof HERE | By>> = {
   },
   'docs/security/threat-model.md': {
     flowchart: ['test/docs.test.ts', 'every arrow of the diagram is explained, and leads somewhere'],
+  },
+  'src/client/README.md': {
+    import: [
+      'test/clients/package.test.ts',
+      'installed in an empty folder it has types, asks the service, and has a command',
+    ],
+    'npx @keystroke-recognition/client': [
+      'test/clients/package.test.ts',
+      'the commands of the pages tell who typed what is in a file',
+    ],
   },
   'bench/README.md': {
     'docker compose build': [CONTAINERS, 'the cold start is measured as its page says'],
@@ -221,8 +247,8 @@ t.test('the contract has every request that is documented', async (t) => {
   const asked = commands('docs/contract.md').map(({ text }) => text)
   for (const [path, operations] of Object.entries<object>(parse(read('openapi.yaml')).paths)) {
     for (const method of Object.keys(operations)) {
-      const url = new RegExp(`localhost:3000${path.replace('{model}', '\\w+')}(?=['?\\s]|$)`)
-      const sends = method === 'post' ? / -d / : /^(?!.* -d )/s
+      const url = new RegExp(`localhost:3000${path.replaceAll(/\{\w+\}/g, '\\w+')}(?=['?;\\s]|$)`)
+      const sends = method === 'post' ? / -d | --data-binary / : /^(?!.* -d )/s
       t.ok(
         asked.some((text) => url.test(text) && sends.test(text)),
         `${method} ${path}`,

@@ -823,12 +823,14 @@ export interface components {
                 datatype: string;
                 /** @description As the metadata of the model has it, with the number of rows in the place of -1. */
                 shape: number[];
-                parameters?: {
+                parameters?: ({
                     /** @description How many bytes of the binary part are its data. */
                     binary_data_size?: number;
-                } | null;
+                } & {
+                    [key: string]: boolean | number | string;
+                }) | null;
                 /** @description Row by row, nested as the shape is, or flat. */
-                data?: unknown[] | null;
+                data?: (number | (number | number[])[])[] | null;
             }[];
             /** @description Which to answer; all but `scores` where this is left out. */
             outputs?: {
@@ -1372,6 +1374,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example rf */
                 model: string;
             };
             cookie?: never;
@@ -1471,7 +1474,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A name that GET /models lists. */
+                /**
+                 * @description A name that GET /models lists.
+                 * @example rf
+                 */
                 model: string;
             };
             cookie?: never;
@@ -1805,7 +1811,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A name that GET /models lists. */
+                /**
+                 * @description A name that GET /models lists.
+                 * @example rf
+                 */
                 model: string;
             };
             cookie?: never;
@@ -1957,7 +1966,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A name that GET /models lists, of a model of raw keystrokes. */
+                /**
+                 * @description A name that GET /models lists, of a model of raw keystrokes.
+                 * @example best
+                 */
                 model: string;
             };
             cookie?: never;
@@ -2141,7 +2153,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2150,7 +2162,25 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2159,7 +2189,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2168,12 +2207,13 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 503, in one sentence. */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
@@ -2239,6 +2279,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example rf */
                 model: string;
             };
             cookie?: never;
@@ -2254,7 +2295,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelMetadata"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 400, in one sentence. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2263,7 +2304,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2272,7 +2313,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 404, in one sentence. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2281,16 +2322,25 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
             414: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2299,7 +2349,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2308,12 +2367,13 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 503, in one sentence. */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
@@ -2342,7 +2402,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 400, in one sentence. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2351,7 +2411,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2360,7 +2420,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 404, in one sentence. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2369,16 +2429,25 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
             414: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2387,7 +2456,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2415,6 +2493,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example rf */
                 model: string;
             };
             cookie?: never;
@@ -2435,7 +2514,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferResponse"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 400, in one sentence. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2444,7 +2523,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2453,7 +2532,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 404, in one sentence. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2462,16 +2541,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
             408: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 413, in one sentence. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2480,16 +2559,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
             414: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 415, in one sentence. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2498,7 +2577,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 422, in one sentence. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2507,7 +2586,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2516,16 +2595,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
             431: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2534,12 +2613,13 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 503, in one sentence. */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
@@ -2566,7 +2646,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelMetadata"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 400, in one sentence. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2575,7 +2655,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2584,7 +2664,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 404, in one sentence. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2593,16 +2673,25 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
             414: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2611,7 +2700,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2620,12 +2718,13 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 503, in one sentence. */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
@@ -2655,7 +2754,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 400, in one sentence. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2664,7 +2763,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2673,7 +2772,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 404, in one sentence. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2682,16 +2781,25 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
             414: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2700,7 +2808,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2728,7 +2845,9 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example rf */
                 model: string;
+                /** @example 11fd6d76afe0 */
                 version: string;
             };
             cookie?: never;
@@ -2749,7 +2868,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferResponse"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 400, in one sentence. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2758,7 +2877,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 401, in one sentence. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2767,7 +2886,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 404, in one sentence. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2776,16 +2895,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
             408: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 413, in one sentence. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2794,16 +2913,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
             414: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 415, in one sentence. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2812,7 +2931,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 422, in one sentence. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2821,7 +2940,7 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 429, in one sentence. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2830,16 +2949,16 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
             431: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["InferenceError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 500, in one sentence. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2848,12 +2967,13 @@ export interface operations {
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
-            /** @description What /predict/{model} would answer with this status, in one sentence. */
+            /** @description What else would be a problem document with the status 503, in one sentence. */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                     "application/json": components["schemas"]["InferenceError"];
                 };
             };
@@ -2869,7 +2989,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description A name that GET /models lists. */
+                /**
+                 * @description A name that GET /models lists.
+                 * @example best
+                 */
                 model: string;
             };
             cookie?: never;

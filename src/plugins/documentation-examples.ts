@@ -26,6 +26,14 @@ interface Keystroke {
   press: number
   release: number
 }
+interface Typing {
+  keystrokes: Keystroke[]
+}
+/** A tensor of raw keystrokes has a list of pairs for each typing. */
+interface Tensor {
+  datatype: string
+  data: [number, number][][]
+}
 /** What is known of a body in JSON; a stream is a text. */
 type Body = string | { Model?: string; user?: unknown }
 interface Question {
@@ -90,9 +98,7 @@ async function answerTo(app: FastifyInstance, { path, type, name }: Question, bo
 }
 
 function urlOf(app: FastifyInstance, path: string, name: string): string {
-  return path
-    .replace('{model}', name)
-    .replace('{version}', () => app.models.card(name).version)
+  return path.replace('{model}', name).replace('{version}', () => app.models.card(name).version)
 }
 
 function renamed(body: Body, name: string): Body {
@@ -106,10 +112,12 @@ function ofText(value: unknown, keys: number): unknown {
   }
   if (Array.isArray(value)) return value.map((one) => ofText(one, keys))
   if (typeof value !== 'object' || value === null) return value
-  const body = Object.fromEntries(Object.entries(value).map(([name, one]) => [name, ofText(one, keys)]))
-  if (body.keystrokes?.length > 0) return { ...body, keystrokes: typed(body.keystrokes, keys) }
-  if (body.datatype === 'FP64') return { ...body, shape: [1, keys, 2], data: [timesOf(body.data[0], keys)] }
-  return body
+  const { keystrokes = [], datatype, data = [] } = value as Partial<Typing & Tensor>
+  if (keystrokes.length > 0) return { ...value, keystrokes: typed(keystrokes, keys) }
+  if (datatype === 'FP64') {
+    return { ...value, shape: [data.length, keys, 2], data: data.map((typing) => timesOf(typing, keys)) }
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, ofText(one, keys)]))
 }
 
 function timesOf(typing: [number, number][], keys: number): [number, number][] {

@@ -183,11 +183,7 @@ export const StreamBody = Type.Any({
   'x-examples': {
     keystrokes: {
       summary: 'Two typings, and one of no keystroke, to best',
-      value: [
-        exampleKeystrokes,
-        exampleAttempts.attempts[1],
-        { keystrokes: [] },
-      ]
+      value: [exampleKeystrokes, exampleAttempts.attempts[1], { keystrokes: [] }]
         .map((sample) => `${JSON.stringify(sample)}\n`)
         .join(''),
     },

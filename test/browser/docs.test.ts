@@ -12,6 +12,7 @@ const POSTS = [
   'recognition-predict',
   'recognition-predictNamed',
   'recognition-predictNamedAtRoot',
+  'recognition-predictBatch',
   'recognition-verify',
 ]
 /** A sanitiser of Swagger UI tries a style in a document of its own; that it is refused takes nothing from the page. */

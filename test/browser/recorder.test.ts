@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { keystrokesOf, openBrowser, openDemo, serve, type } from '../fixtures/browser.js'
@@ -361,4 +362,23 @@ t.test('where events have no time of that clock the clock itself is asked', asyn
     const release = keystroke?.release ?? Number.NaN
     t.ok(release >= held[0] - 0.01 && release <= held[1] + 0.01, `${release} of ${held}`)
   }
+})
+
+t.test('the lines of the README record and send', async (t) => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const [, lines = ''] = /```js\n(import \{ record \}[^`]*)```/.exec(readme) ?? []
+  const { page } = await openDemo(t, browser, url)
+  await page.evaluate(`(async () => {
+    ${lines
+      .replace(/import (\{ record \}) from '.*'/, "const $1 = await import('/demo/recorder.js')")
+      .replace(/^/, "const field = document.body.appendChild(document.createElement('input'));")
+      .replace(/^/, 'const send = (body) => { window.body = body };')}
+    field.focus()
+    window.field = field
+  })()`)
+  await type(page, 'abc')
+  await page.keyboard.press('Backspace')
+  t.equal(await page.evaluate('field.value'), '')
+  await type(page, 'the quick fox')
+  t.equal(await page.evaluate('window.body.keystrokes.length'), 13)
 })

@@ -63,6 +63,18 @@ t.test('Bruno gets them, too', async (t) => {
   t.equal(passedTests, totalTests)
 })
 
+t.test('the commands of the page run both', async (t) => {
+  const page = readFileSync(join(ROOT, 'docs/clients.md'), 'utf8')
+  const [, commands = ''] = /```sh\n(newman [^`]*)```/.exec(page) ?? []
+  const url = await serve(t)
+  const here = commands
+    .replace('http://localhost:3000', url)
+    .replace('--env local', `--env local --env-var baseUrl=${url}`)
+  const told = await run('bash', ['-euc', here])
+  t.match(told, new RegExp(`requests +│ +${REQUESTS} +│ +0`))
+  t.match(told, new RegExp(`${REQUESTS} .*(passed|Passed)`, 's'))
+})
+
 t.test('neither is content with another answer', async (t) => {
   const postman = readFileSync(POSTMAN, 'utf8').replace(
     String.raw`({\"user\":84,`,

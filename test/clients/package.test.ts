@@ -61,3 +61,18 @@ t.test('installed in an empty folder it has types, asks the service, and has a c
   const answers = await inProject('npx', 'keystroke-recognition', 'predict', typings, '--url', url)
   t.equal(answers.trim().split('\n').length, readFileSync(typings, 'utf8').trim().split('\n').length)
 })
+
+t.test('the commands of the pages tell who typed what is in a file', async (t) => {
+  const app = build(t, { MODEL_DIR: TYPISTS })
+  const url = await app.listen({ port: 0 })
+  const typings = readFileSync(join(ROOT, 'test/fixtures/typists/keystrokes.csv'))
+  writeFileSync(join(project, 'typings.csv'), typings)
+  for (const page of ['docs/clients.md', 'src/client/README.md']) {
+    const command = /^npx .*--out answers\.csv$/m.exec(readFileSync(join(ROOT, page), 'utf8'))?.[0] as string
+    const here = command.replace(' --url http://localhost:3000', '')
+    await inProject('bash', '-c', `${here} --url ${url}`)
+    const answers = readFileSync(join(project, 'answers.csv'), 'utf8').trim().split('\n')
+    t.equal(answers.length, typings.toString().trim().split('\n').length, page)
+    t.match(answers[1], command.includes('--model rf') ? /,rf,/ : /,best,/)
+  }
+})

@@ -68,8 +68,11 @@ t.test('the contract is there as JSON and as YAML', async (t) => {
   t.match((await app.inject('/docs/yaml')).body, /^openapi: 3\.1\.1$/m)
 })
 
+interface Content {
+  examples: Record<string, { summary: string; value: Body }>
+}
 interface Examples {
-  content: { 'application/json': { examples: Record<string, { summary: string; value: Body }> } }
+  content: Record<string, Content>
 }
 interface Body {
   Model?: string
@@ -89,16 +92,20 @@ async function examplesOf(app: ReturnType<typeof build>) {
   const { paths } = (await app.inject('/docs/json')).json()
   return Object.entries<{ post?: Post }>(paths).flatMap(([path, { post }]) => {
     if (post === undefined) return []
-    const { examples } = post.requestBody.content['application/json']
-    const answers = post.responses[200].content['application/json'].examples
-    return Object.entries(examples).map(([name, { summary, value }]) => ({
-      path,
-      name,
-      body: value,
-      url: path.replace('{model}', / to (\w+)$/.exec(summary)?.[1] as string),
-      answer: answers[name]?.value,
-      model: post.parameters.find(({ name }) => name === 'model')?.example,
-    }))
+    const [[type, { examples }]] = Object.entries(post.requestBody.content) as [[string, Content]]
+    const [{ examples: answers }] = Object.values(post.responses[200].content) as [Content]
+    return Object.entries(examples).map(([name, { summary, value }]) => {
+      const model = / to (\w+)$/.exec(summary)?.[1] as string
+      return {
+        path,
+        name,
+        headers: { 'content-type': type, 'x-request-id': 'example' },
+        body: value,
+        url: path.replace('{model}', model).replace('{version}', app.models.card(model).version),
+        answer: answers[name]?.value,
+        model: post.parameters.find(({ name }) => name === 'model')?.example,
+      }
+    })
   })
 }
 
@@ -108,19 +115,20 @@ t.test('the page has the examples of openapi.yaml, and what is answered to them'
 })
 
 for (const [models, settings, most] of [
-  ['of a text of five keys', { MODEL_DIR: TYPISTS }, 11],
-  ['that take the eight numbers only', { MODELS: 'svm' }, 6],
-  ['that take raw keystrokes only', { MODELS: 'templates' }, 8],
+  ['of a text of five keys', { MODEL_DIR: TYPISTS }, 18],
+  ['that take the eight numbers only', { MODELS: 'svm' }, 10],
+  ['that take raw keystrokes only', { MODELS: 'templates' }, 12],
 ] as const) {
   t.test(`with models ${models} every example is answered as the page says`, async (t) => {
     const app = build(t, settings)
     const examples = await examplesOf(app)
     t.equal(examples.length, most)
     const named = (await app.inject('/models')).json().models.map(({ name }: { name: string }) => name)
-    for (const { path, name, url, body, answer, model } of examples) {
-      const asked = await app.inject({ method: 'POST', url, payload: body })
+    for (const { path, name, url, headers, body, answer, model } of examples) {
+      const payload = typeof body === 'string' ? body : JSON.stringify(body)
+      const asked = await app.inject({ method: 'POST', url, headers, payload })
       t.equal(asked.statusCode, 200, `${path} ${name}`)
-      t.same(asked.json(), answer, `${path} ${name}`)
+      t.same(typeof answer === 'string' ? asked.body : asked.json(), answer, `${path} ${name}`)
       if (path.includes('{model}')) t.ok(named.includes(model), model ?? 'no model')
     }
   })
