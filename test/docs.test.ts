@@ -23,7 +23,7 @@ function documents(folder = ''): string[] {
 const ALL = documents()
 /** Those of which every block is run. */
 const PAGES = ALL.filter((path) =>
-  /^docs\/|^(README|SECURITY|CONTRIBUTING|(bench|src\/client)\/README)\.md$/.test(path),
+  /^docs\/|^(README|SECURITY|CONTRIBUTING|src\/client\/README)\.md$/.test(path),
 )
 
 /** What runs a block: a test, by its file and title, or the steps of .ci/run that the block is made of. */
@@ -48,7 +48,7 @@ const HOURS: By = [
 const FARGATE: By = ['test/cloud/fargate.test.ts', 'the commands of the page work, scaling left out']
 const PYTHON: By = [
   'test/clients/python.test.ts',
-  'a client for Python is made as the page says, and gets the answers of the README',
+  'a client for Python is made as the page says, and gets the answers of the pages',
 ]
 const TRAINED: By = ['training/tests/test_page.py', 'test_the_commands_of_the_page_train_and_measure']
 
@@ -124,10 +124,6 @@ const RUN_BY: Record<string, Record<string, typeof HERE | By>> = {
       'test/clients/package.test.ts',
       'the commands of the pages tell who typed what is in a file',
     ],
-  },
-  'bench/README.md': {
-    'docker compose build': [CONTAINERS, 'the cold start is measured as its page says'],
-    printf: [CONTAINERS, 'the cold start is measured as its page says'],
   },
 }
 

@@ -32,7 +32,11 @@ t.test('no check is switched off', async (t) => {
   )
 })
 
-t.test('the models that it asks are those that are shipped', async (t) => {
+t.test('the models that it asks, and their versions, are those that are shipped', async (t) => {
   const { models } = JSON.parse(readFileSync(`${MODELS}/manifest.json`, 'utf8'))
   t.same(listOf('values'), models.map(({ name }: { name: string }) => name).sort())
+  t.same(
+    listOf('dictionaries.versions]\nvalues'),
+    models.map(({ version }: { version: string }) => version).sort(),
+  )
 })

@@ -89,7 +89,7 @@ export function answerUnreadable(this: FastifyInstance, error: NodeJS.ErrnoExcep
     return
   }
   // A stream may take longer than a request: its answer has begun.
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && due?.headersSent) return
+  if (due?.headersSent && error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return
   const problem = problemOf(coded(UNREADABLE[error.code as string] ?? 'KSR_BAD_REQUEST'), randomUUID())
   this.log.info({ reqId: problem.instance, code: problem.code, status: problem.status }, 'request refused')
   // Half of an answer can't be followed by another.

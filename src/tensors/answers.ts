@@ -1,10 +1,11 @@
 import type { InferRequest, InferResponse, TensorMetadata } from '../schemas/inference-protocol.js'
 import type { ModelCard } from '../schemas/model.js'
 import type { Recognition, UserId } from '../schemas/recognition.js'
-import { mismatch, writeElements } from './datatypes.js'
+import { mismatch, type OutputType, writeElements } from './datatypes.js'
 
 /** What can be asked of a model about the rows. */
 export interface Output extends TensorMetadata {
+  datatype: OutputType
   /** Whether it is answered to who asks for none in particular. */
   byDefault: boolean
   elements(answers: readonly Recognition[]): unknown[]

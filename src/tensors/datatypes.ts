@@ -4,22 +4,24 @@ import type { Datatype } from '../schemas/inference-protocol.js'
 /** What numbers of models are sent in. */
 export type NumberType = 'FP32' | 'FP64'
 
+/** What outputs are of. */
+export type OutputType = Exclude<Datatype, 'FP64'>
+
 interface Fixed {
   size: number
   write(bytes: Buffer, element: never, at: number): void
 }
 
 // Little-endian, as the protocol has it, whatever the machine.
-const FIXED: Record<Exclude<Datatype, 'BYTES'>, Fixed> = {
+const FIXED: Record<Exclude<OutputType, 'BYTES'>, Fixed> = {
   BOOL: { size: 1, write: (bytes, element: boolean, at) => bytes.writeUInt8(Number(element), at) },
   FP32: { size: 4, write: (bytes, element: number, at) => bytes.writeFloatLE(element, at) },
-  FP64: { size: 8, write: (bytes, element: number, at) => bytes.writeDoubleLE(element, at) },
   INT64: { size: 8, write: (bytes, element: number, at) => bytes.writeBigInt64LE(BigInt(element), at) },
 }
 
 /** How many bytes a number takes. */
 export function sizeOf(datatype: NumberType): number {
-  return FIXED[datatype].size
+  return datatype === 'FP32' ? 4 : 8
 }
 
 /** The numbers that bytes stand for. */
@@ -31,7 +33,7 @@ export function readNumbers(datatype: NumberType, bytes: Buffer): number[] {
 }
 
 /** The bytes that stand for elements; for texts their UTF-8, with its length in front. */
-export function writeElements(datatype: Datatype, elements: readonly unknown[]): Buffer {
+export function writeElements(datatype: OutputType, elements: readonly unknown[]): Buffer {
   if (datatype === 'BYTES') return Buffer.concat((elements as string[]).map(writeText))
   const { size, write } = FIXED[datatype]
   const bytes = Buffer.alloc(elements.length * size)

@@ -5,9 +5,11 @@ import { build } from '../fixtures/build.js'
 import { ROOT, run, type } from '../fixtures/commands.js'
 
 const page = readFileSync(join(ROOT, 'docs/clients.md'), 'utf8')
-const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+const pages = ['README.md', 'docs/quick-start.md']
+  .map((file) => readFileSync(join(ROOT, file), 'utf8'))
+  .join()
 
-t.test('a client for Python is made as the page says, and gets the answers of the README', async (t) => {
+t.test('a client for Python is made as the page says, and gets the answers of the pages', async (t) => {
   const dir = t.testdir()
   const line = /^openapi-python-client .*$/m.exec(page)?.[0] as string
   const contract = join(ROOT, 'openapi.yaml')
@@ -31,7 +33,7 @@ t.test('a client for Python is made as the page says, and gets the answers of th
     dir,
     script.replace('http://localhost:3000', url).replace('docs/examples', join(ROOT, 'docs/examples')),
   ])
-  const answers = [...readme.matchAll(/^\{"user":\d+,.*$/gm)].slice(0, 2).map(([line]) => JSON.parse(line))
+  const answers = [...pages.matchAll(/^\{"user":\d+,.*$/gm)].slice(0, 2).map(([line]) => JSON.parse(line))
   t.same(
     answers.map(({ model }) => model),
     ['rf', 'best'],

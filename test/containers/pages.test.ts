@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { parse } from 'yaml'
-import { DOCKER, pathWith, ROOT, run } from '../fixtures/commands.js'
+import { DOCKER, pathWith, ROOT } from '../fixtures/commands.js'
 import {
   buildImages,
   compose,
@@ -128,23 +128,4 @@ t.test('one command builds the image of the function', async (t) => {
   // Compose puts labels of its own on what it builds.
   const made = ({ Config: { Labels, ...config }, Architecture }: typeof after) => ({ config, Architecture })
   t.same(made(after), made(before))
-})
-
-t.test('the cold start is measured as its page says', { timeout: 600_000 }, async (t) => {
-  t.teardown(() =>
-    run('sh', ['-c', 'docker image rm --force variant:nocode keystroke-recognition-bench:hello']),
-  )
-  const page = read('bench/README.md')
-  for (const [begins, rows] of [
-    ['docker compose build', ['hello', 'lambda']],
-    ['printf', ['hello', 'lambda', 'without V8 code']],
-  ] as const) {
-    // Fewer starts than one would count on.
-    const block = blockThat(page, begins).text.replace(/^(npm run \S+|node .*)$/m, (command) =>
-      command.startsWith('npm') ? `${command} -- --runs 1` : `${command} --runs 1`,
-    )
-    t.match(block, '--runs 1')
-    const report = await type(block, { ...process.env, COMPOSE_ENV_FILES: '/dev/null' })
-    for (const row of rows) t.match(report, new RegExp(`^\\| ${row} \\|`, 'm'))
-  }
 })

@@ -102,6 +102,8 @@ async function startService() {
     env: {
       ...process.env,
       PORT: '0',
+      // As many samples as may be are more bytes than are read: an operator's setting, and no fault.
+      BATCH_BODY_LIMIT: String(64 * 1024 * 1024),
       LOG_LEVEL: 'info',
       // Pauses after false claims, and what an overloaded machine refuses, are no matter of the contract.
       VERIFY_FAILURES: '0',

@@ -371,6 +371,23 @@ t.test('a failure tells the request id only', async (t) => {
   t.same((await faulty.inject('/v2/models/throwing/ready')).json(), { name: 'throwing', ready: true })
 })
 
+t.test('a model that has failed is not ready', async (t) => {
+  const faulty = build(t, { MODEL_DIR: faultyModels(t) })
+  const keystrokes = [
+    { press: 0, release: 90 },
+    { press: 150, release: 240 },
+  ]
+  // It falls as a dice does, whether it answers.
+  while ((await postTo(faulty)('/predict/moody', { keystrokes })).statusCode === 200);
+  const answers = new Map<number, object>()
+  for (let i = 0; i < 50; i++) {
+    const answer = await faulty.inject('/v2/models/moody/ready')
+    answers.set(answer.statusCode, answer.json())
+  }
+  t.same(answers.get(200), { name: 'moody', ready: true })
+  t.same(answers.get(503), { name: 'moody', ready: false })
+})
+
 t.test('who may not ask is told so in the same form, and whether it is well all the same', async (t) => {
   const guarded = build(t, { API_KEYS: `app:${'0'.repeat(64)}`, PUBLIC_ROUTES: 'models' })
   for (const url of ['/v2/health/live', '/v2/health/ready']) {
