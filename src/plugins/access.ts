@@ -14,6 +14,11 @@ declare module 'fastify' {
   }
   interface FastifyInstance {
     claims: Claims
+    /**
+     * Counts further samples of a request, each as a request of its caller.
+     * @throws KSR_TOO_MANY_REQUESTS
+     */
+    charge(request: FastifyRequest, reply: FastifyReply, samples: number): Promise<void>
   }
 }
 
@@ -35,6 +40,7 @@ const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/
 export const access = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
     app.decorateRequest('caller', '')
+    app.decorate('charge', async () => {})
     app.decorate('claims', new Claims({ most: config.verifyFailures }))
     const keys = await ApiKeys.load(config)
     const tokens = await Tokens.load(config.jwt)
@@ -46,6 +52,11 @@ export const access = fp(
     const isPublic = ({ method, routeOptions: { url = '' } }: FastifyRequest) =>
       method !== 'POST' && opened.some((routes) => routes.test(url))
     const limit = config.rateLimit > 0 ? await limiter(app, config.rateLimit) : async () => {}
+    if (config.rateLimit > 0) {
+      app.charge = async (request, reply, samples) => {
+        for (let i = 0; i < samples; i++) await limit(request, reply)
+      }
+    }
 
     const wanted = [keys && 'an API key as x-api-key', tokens && 'a token as Authorization: Bearer']
     const named = wanted.filter(Boolean).join(' or ')

@@ -39,6 +39,7 @@ export async function openPage(
   page.decorate('models', models)
   page.decorate('problemOf', (error, request) => problemOf(error as CodedError, request.id))
   page.decorateRequest('caller', '')
+  page.decorate('charge', async () => {})
   page.decorate('claims', new Claims({ most: 0 }))
   await page.register(swagger, {
     openapi: {

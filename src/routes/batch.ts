@@ -26,14 +26,11 @@ export const batch: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchBody
         response: { 200: Predictions, ...problems(400, 404, 406, 408, 413, 414, 415, 422, 431) },
       },
     },
-    async ({ params, body, query }) => ({
-      predictions: await identifyAll(
-        app,
-        params.model,
-        body.samples,
-        query,
-        (sample, pointer) => `/samples/${sample}${pointer}`,
-      ),
-    }),
+    async (request, reply) => {
+      const { params, body, query } = request
+      await app.charge(request, reply, body.samples.length - 1)
+      const place = (sample: number, pointer: string) => `/samples/${sample}${pointer}`
+      return { predictions: await identifyAll(app, params.model, body.samples, query, place) }
+    },
   )
 }

@@ -132,10 +132,12 @@ export const inferenceProtocol: FastifyPluginAsyncTypebox<InferenceProtocolOptio
           },
         },
       },
-      async ({ params, body, binary }, reply) => {
+      async (request, reply) => {
+        const { params, body, binary } = request
         const card = cardOf(params)
         const wanted = wantedOf(body, offeredBy(card))
         const samples = samplesOf(body, binary, card)
+        await app.charge(request, reply, samples.length - 1)
         const top = wanted.some(({ output }) => output.name === 'scores') ? card.users : 0
         const fpir = body.parameters?.fpir
         const query = { top, ...(fpir !== undefined && { fpir }) }

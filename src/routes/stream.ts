@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
@@ -104,18 +105,23 @@ export const stream: FastifyPluginAsyncTypebox<StreamOptions> = async (
       }
     }
 
+    // The first one is the request's own.
+    let charged = -1
     try {
       for await (const lines of linesOf(payload, { longest: bodyLimit, withinMs: lineWithinMs })) {
         for (let first = 0; first < lines.length; first += AT_ONCE) {
-          const texts = await Promise.all(lines.slice(first, first + AT_ONCE).map(answer))
+          const some = lines.slice(first, first + AT_ONCE)
+          await app.charge(request, reply, charged + some.length)
+          charged = 0
+          const texts = await Promise.all(some.map(answer))
           yield `${texts.join('\n')}\n`
         }
       }
     } catch (error) {
       // Whoever hangs up in the middle is no failure.
       if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return
-      // What comes after a line that can't be waited for is not read: the connection is of no more use.
-      reply.raw.once('finish', () => socket.destroySoon())
+      // What comes after is not read: the connection is of no more use. Behind a gateway there is none.
+      if (socket instanceof Socket) reply.raw.once('finish', () => socket.destroySoon())
       yield `${JSON.stringify(app.problemOf(error as Error, request))}\n`
     }
   }

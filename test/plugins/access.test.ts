@@ -133,6 +133,36 @@ t.test('a rate limit counts each key for itself, and tells how much is left', as
   t.equal((await app.inject('/health')).headers['ratelimit-limit'], undefined)
 })
 
+t.test('of many samples in a request each counts as one', async (t) => {
+  const asked = (RATE_LIMIT: string, url: string, payload: string, type = 'application/json') =>
+    build(t, { MODELS: 'svm', RATE_LIMIT }).inject({
+      method: 'POST',
+      url,
+      headers: { 'content-type': type },
+      payload,
+    })
+  const lines = Array.from({ length: 40 }, () => `${JSON.stringify(SUMMARY)}\n`).join('')
+  const batch = JSON.stringify({ samples: Array(3).fill(SUMMARY) })
+  const input = { name: 'input', datatype: 'FP32', shape: [3, 8], data: Array(24).fill(50) }
+  const tensors = JSON.stringify({ inputs: [input] })
+  for (const [url, payload] of [
+    ['/predict/svm/batch', batch],
+    ['/v2/models/svm/infer', tensors],
+  ] as const) {
+    const answer = await asked('3', url, payload)
+    t.equal(answer.statusCode, 200, url)
+    t.equal(answer.headers['ratelimit-remaining'], '0')
+    const refused = await asked('2', url, payload)
+    t.equal(refused.statusCode, 429)
+    t.match(refused.headers['retry-after'], /^\d+$/)
+  }
+  const whole = await asked('40', '/predict/svm/stream', lines, 'application/x-ndjson')
+  t.equal(whole.body.match(/"user":/g)?.length, 40)
+  const cut = await asked('39', '/predict/svm/stream', lines, 'application/x-ndjson')
+  t.equal(cut.body.match(/"user":/g)?.length, 32)
+  t.match(JSON.parse(cut.body.trim().split('\n').at(-1) as string), { code: 'KSR_TOO_MANY_REQUESTS' })
+})
+
 t.test('who guesses keys is counted by the address', async (t) => {
   const app = build(t, { API_KEYS, RATE_LIMIT: '3' })
   const ask = (remoteAddress: string, key: string) =>

@@ -171,6 +171,7 @@ t.test('a line that comes byte by byte ends the stream', async (t) => {
   t.teardown(() => app.close())
   app.decorate('models', { get: () => ({}) } as never)
   app.decorate('metrics', { refused() {} } as never)
+  app.decorate('charge', async () => {})
   for (const schema of shared) app.addSchema(schema)
   app.register(problems)
   app.register(stream, { maxCandidates: 5, bodyLimit: 1000, lineWithinMs: 50 })
