@@ -98,7 +98,13 @@ t.test('what is wrong with the request is answered as elsewhere', async (t) => {
 /** A stream that is sent and read as it goes. */
 async function open(app: ReturnType<typeof buildApp>, url: string) {
   const { port } = app.server.address() as { port: number }
-  const sent = request({ port, method: 'POST', path: url, headers: { 'content-type': NDJSON } })
+  const sent = request({
+    host: '127.0.0.1',
+    port,
+    method: 'POST',
+    path: url,
+    headers: { 'content-type': NDJSON },
+  })
   sent.on('error', () => {})
   const answered = new Promise<IncomingMessage>((resolve) => sent.on('response', resolve))
   let lines: AsyncIterator<string> | undefined
@@ -112,6 +118,8 @@ async function open(app: ReturnType<typeof buildApp>, url: string) {
 t.test('answers come while the lines do, and for longer than any one request may take', async (t) => {
   const app = build(t)
   await app.listen({ port: 0 })
+  // Node swaps the two where headers may take longer.
+  app.server.headersTimeout = 100
   app.server.requestTimeout = 200
   const { sent, next } = await open(app, '/predict/best/stream')
   for (let i = 0; i < 4; i++) {
