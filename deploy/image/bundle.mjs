@@ -2,7 +2,7 @@
 //
 //   dist/server.js, dist/lambda.js   the entries, as modules
 //   dist/service.cjs                 all other code, ours and that of libraries, run by dist/load.cjs
-//   dist/demo/, dist/client/         the page at /demo, and the script that it has of the client's
+//   dist/demo/, dist/client/         the page at /demo, and the one script that it has of the client's
 //   dist/tracing.cjs                 what sends traces, for a service that is told to
 //   dist/warm.mjs                    keeps what V8 compiled of it, for the next start
 //   node_modules/onnxruntime-node/   the runtime, for one platform
@@ -113,7 +113,7 @@ copy(page, join(pageTo, 'static'), (path) => !path.endsWith('/swagger-ui.js'))
 copy(join(page, 'logo.svg'), join(pageTo, 'dist/static/logo.svg'))
 for (const name of ['load.cjs', 'warm.mjs'])
   copy(fileURLToPath(new URL(name, import.meta.url)), join(dist, name))
-for (const name of ['demo', 'client']) copy(join(root, 'dist', name), join(dist, name))
+for (const name of ['demo', 'client/recorder.js']) copy(join(root, 'dist', name), join(dist, name))
 const { name, version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name, version, type })}\n`)
 

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { exampleTensors } from '../../../src/schemas/sample.js'
 import { startBucket } from '../../fixtures/bucket.js'
 import { build, SUMMARY } from '../../fixtures/build.js'
 import { startCollector } from '../../fixtures/collector.js'
@@ -33,6 +34,8 @@ const bundle = ['run', '--silent', 'bundle', '--', folder, arch(), metafiles]
 execFileSync('npm', bundle, { cwd: ROOT, env, stdio: 'inherit' })
 cpSync(MODELS, join(folder, 'models'), { recursive: true })
 
+const typeOf = (url: string) => (url.includes('/stream') ? 'application/x-ndjson' : 'application/json')
+
 /** What the bundled handler answers to these requests, and which packages beside the runtime it had to load for that. */
 async function answers(
   requests: { method?: string; url: string; payload?: string }[],
@@ -43,9 +46,10 @@ async function answers(
     const { handler } = await import(${JSON.stringify(join(folder, 'dist/lambda.js'))})
     const { cold } = (await import(${JSON.stringify(join(folder, 'dist/load.cjs'))})).default
     const answers = []
+    const typeOf = ${typeOf}
     for (const { method = 'GET', url, payload } of ${JSON.stringify(requests)}) {
       const [path, query = ''] = url.split('?')
-      const headers = { 'content-type': 'application/json' }
+      const headers = { 'content-type': typeOf(url) }
       const event = { httpMethod: method, path, headers, body: payload, requestContext: {},
         queryStringParameters: Object.fromEntries(new URLSearchParams(query)) }
       answers.push(await handler(event, { awsRequestId: 'id' }))
@@ -76,6 +80,21 @@ t.test('the bundle answers as the service does, byte for byte, and compiles no s
       { url: `/models/${model}` },
     ]),
     { method: 'POST', url: '/verify/best', payload: JSON.stringify({ user: true, ...TYPING }) },
+    { method: 'POST', url: '/predict/best/batch', payload: JSON.stringify({ samples: [TYPING, TYPING] }) },
+    { method: 'POST', url: '/predict/best/batch', payload: '{"samples":[{"keystrokes":[{"press":0}]}]}' },
+    {
+      method: 'POST',
+      url: '/predict/best/stream?top=2',
+      payload: [TYPING, { keystrokes: [{ press: 0 }] }, SUMMARY]
+        .map((one) => `${JSON.stringify(one)}\n`)
+        .join(''),
+    },
+    ...Object.entries(exampleTensors).map(([name, { value }]) => ({
+      method: 'POST',
+      url: `/v2/models/${name === 'summary' ? 'rf' : 'best'}/infer`,
+      payload: JSON.stringify(value),
+    })),
+    { url: '/v2/models/svm' },
     { method: 'POST', url: '/predict/rf', payload: '{"HT":{"Mean":"1","STD":2}}' },
     { method: 'POST', url: '/predict/rf', payload: '{"keystrokes":[{"press":0}]}' },
     { method: 'POST', url: '/predict/rf?top=6', payload: JSON.stringify(SUMMARY) },
@@ -92,7 +111,7 @@ t.test('the bundle answers as the service does, byte for byte, and compiles no s
   ]
   const bundled = await answers(requests)
   for (const [i, request] of requests.entries()) {
-    const headers = { 'content-type': 'application/json' }
+    const headers = { 'content-type': typeOf(request.url) }
     const direct = await app.inject({ method: 'GET', ...request, headers } as object)
     const { statusCode, body, isBase64Encoded } = bundled.answers[i]
     t.equal(statusCode, direct.statusCode, request.url)
