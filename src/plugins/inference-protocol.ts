@@ -1,8 +1,7 @@
-import { isUtf8 } from 'node:buffer'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type CodedError, coded } from '../errors.js'
-import { bodyFault } from './negotiation.js'
+import { bodyFault, jsonParser } from './negotiation.js'
 import { refused, unknownRoutes } from './problems.js'
 
 declare module 'fastify' {
@@ -25,7 +24,7 @@ export const inferenceProtocol = fp(
       request.binary = NOTHING
       done(request.method === 'POST' ? bodyFault(request.headers, JSON_TYPE) : undefined)
     })
-    const parse = app.getDefaultJsonParser('error', 'error')
+    const parse = jsonParser(app)
     app.removeAllContentTypeParsers()
     // Its clients say nothing of what they send, or that it is bytes.
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
@@ -41,8 +40,7 @@ export const inferenceProtocol = fp(
         )
       }
       request.binary = body.subarray(length)
-      const json = body.subarray(0, length)
-      return isUtf8(json) ? parse(request, json.toString(), done) : done(coded('KSR_INVALID_JSON'))
+      return parse(request, body.subarray(0, length), done)
     })
     app.setErrorHandler((cause: FastifyError | CodedError, request: FastifyRequest, reply: FastifyReply) => {
       const error = refused(cause, request, reply)

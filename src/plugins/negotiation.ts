@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBodyParser, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import Negotiator from 'negotiator'
 import { type CodedError, coded } from '../errors.js'
@@ -21,16 +21,21 @@ export const negotiation = fp(
       if (body?.code === 'KSR_UNSUPPORTED_ENCODING') reply.header('accept-encoding', 'identity')
       done(body ?? acceptFault(headers, type))
     })
-    const parse = app.getDefaultJsonParser('error', 'error')
     app.removeContentTypeParser(JSON_TYPE)
-    app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-      // Decoding would put the same sign in the place of whatever is none, and one user's id could become another's.
-      if (isUtf8(body)) parse(request, body.toString(), done)
-      else done(coded('KSR_INVALID_JSON'))
-    })
+    app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer' }, jsonParser(app))
   },
   { name: 'negotiation' },
 )
+
+/** What reads bytes as JSON in UTF-8. */
+export function jsonParser(app: FastifyInstance): FastifyBodyParser<Buffer> {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  return (request, body, done) => {
+    // Decoding would put the same sign in the place of whatever is none, and one user's id could become another's.
+    if (isUtf8(body)) parse(request, body.toString(), done)
+    else done(coded('KSR_INVALID_JSON'))
+  }
+}
 
 function acceptFault(headers: IncomingHttpHeaders, answered: string): CodedError | undefined {
   // Most callers send no Accept or `*/*`: only the others are worth parsing.

@@ -26,8 +26,7 @@ export const health: FastifyPluginAsyncTypebox<{ version: string }> = async (app
       async (_request, reply) => {
         const models = await app.models.states()
         const status = statusOf(app, Object.values(models))
-        // Who refuses some is not to be taken out: the others would get its requests.
-        if (status === 'draining' || status === 'failed') reply.code(503).header('retry-after', '1')
+        if (!isReady(status)) reply.code(503).header('retry-after', '1')
         return {
           status,
           version,
@@ -58,4 +57,9 @@ export function statusOf(app: FastifyInstance, models: ModelState[]) {
   if (app.isDraining()) return 'draining'
   if (models.includes('failed')) return 'failed'
   return app.isOverloaded() ? 'overloaded' : 'ok'
+}
+
+/** Whether it wants requests. Who refuses some is not to be taken out: the others would get its requests. */
+export function isReady(status: ReturnType<typeof statusOf>): boolean {
+  return status !== 'draining' && status !== 'failed'
 }

@@ -14,7 +14,7 @@ import {
 import { reference } from '../schemas/reference.js'
 import { outputsOf, tensorsOf, wantedOf } from '../tensors/answers.js'
 import { inputOf, samplesOf } from '../tensors/samples.js'
-import { statusOf } from './health.js'
+import { isReady, statusOf } from './health.js'
 import { identifyAll } from './identification.js'
 
 const tags = ['inference protocol']
@@ -61,8 +61,7 @@ export const inferenceProtocol: FastifyPluginAsyncTypebox<InferenceProtocolOptio
       },
     },
     async (_request, reply) => {
-      const status = statusOf(app, Object.values(await app.models.states()))
-      const ready = status !== 'draining' && status !== 'failed'
+      const ready = isReady(statusOf(app, Object.values(await app.models.states())))
       if (!ready) reply.code(503).header('retry-after', '1')
       return { ready }
     },
