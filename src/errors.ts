@@ -73,6 +73,7 @@ const MESSAGES = {
   ],
   KSR_HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
   KSR_INTERNAL: [500, 'The request failed. The log has the cause under this request id.'],
+  KSR_SEALED: [500, 'A record can not be opened: %s.'],
   KSR_UNKNOWN_EVENT: [
     500,
     'The event is none of API Gateway, a load balancer or a function URL, and no body of POST /predict.',
