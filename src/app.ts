@@ -6,12 +6,15 @@ import type { Config } from './config.js'
 import { type LineSink, standardOutput } from './log.js'
 import { withoutOrigin, withoutPrefix } from './path.js'
 import { access } from './plugins/access.js'
+import { audit } from './plugins/audit.js'
 import { AJV, type CompilersFactory, preferPrecompiled } from './plugins/compilers.js'
 import { connections, SERVER, TIMEOUTS } from './plugins/connections.js'
 import { cors } from './plugins/cors.js'
 import { deadline } from './plugins/deadline.js'
 import { documentation } from './plugins/documentation.js'
 import { draining, drainingResponse } from './plugins/draining.js'
+import { enrolment } from './plugins/enrolment.js'
+import { idempotency } from './plugins/idempotency.js'
 import { inferenceProtocol } from './plugins/inference-protocol.js'
 import { metrics, type Peers } from './plugins/metrics.js'
 import { models as modelSet } from './plugins/models.js'
@@ -25,6 +28,7 @@ import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js
 import { tracing } from './plugins/tracing.js'
 import { batch } from './routes/batch.js'
 import { demo } from './routes/demo.js'
+import { enrolled } from './routes/enrolled.js'
 import { health } from './routes/health.js'
 import { inferenceProtocol as inferenceRoutes } from './routes/inference-protocol.js'
 import { metrics as metricsRoute } from './routes/metrics.js'
@@ -32,6 +36,9 @@ import { models } from './routes/models.js'
 import { predict } from './routes/predict.js'
 import { root } from './routes/root.js'
 import { NDJSON, stream } from './routes/stream.js'
+import { templates } from './routes/templates.js'
+import { texts } from './routes/texts.js'
+import { users } from './routes/users.js'
 import { verify } from './routes/verify.js'
 import { shared } from './schemas/shared.js'
 
@@ -103,6 +110,7 @@ export function buildApp(
   app.register(access, { config })
   app.register(problems)
   app.register(modelSet, { config })
+  app.register(enrolment, { config })
   const api = routes(config)
   app.register(documentation, { config, api })
   app.register(api)
@@ -133,6 +141,15 @@ function routes({
       api.register(predict, { maxCandidates })
       api.register(batch, { maxCandidates, batchBodyLimit })
       api.register(verify)
+    })
+    app.register(async (own) => {
+      own.register(negotiation)
+      own.register(audit)
+      own.register(idempotency)
+      own.register(texts, { basePath })
+      own.register(users, { basePath })
+      own.register(enrolled, { maxCandidates, batchBodyLimit })
+      own.register(templates, { batchBodyLimit })
     })
     app.register(
       async (v2) => {

@@ -12,11 +12,14 @@ import {
 import type { ModelSource } from './model-source.js'
 import { Recogniser } from './recogniser.js'
 import { signingKey } from './signature.js'
+import { type EnrolmentArtefact, readArtefact } from '../templates/artefact.js'
 
 /** The models that a process serves, by name, with the manifest that declares them. */
 export interface ModelSet {
   manifest: Manifest
   models: ReadonlyMap<string, Classifier | Recogniser>
+  /** How users of one's own are told apart; undefined where training could not say. */
+  enrolment: EnrolmentArtefact | undefined
   /** Whether a model's candidates come without scores. */
   hidesScores(entry: ManifestEntry): boolean
   /** Frees all that is native of them. */
@@ -77,6 +80,7 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
     width: featureOrder(entry.features, manifest.keys).length,
     hideScores: hidesScores(entry),
   })
+  const enrolment = await readEnrolment(manifest, source)
   // Read at once, and opened one after the other: the event loop stands still for each, and a service that reloads
   // answers in between.
   let before: Promise<unknown> = Promise.resolve()
@@ -103,11 +107,23 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
       byName.set(entry.name, await Recogniser.compose(entry, recognisers, optionsOf(entry)))
     }
     const models = new Map(wanted.map(({ name }) => [name, byName.get(name) as Classifier | Recogniser]))
-    return { manifest, models, hidesScores, release }
+    return { manifest, models, enrolment, hidesScores, release }
   } catch (error) {
     // A service that goes on with the models it has would keep these for ever.
     await release()
     throw error
+  }
+}
+
+/** @throws KSR_MODEL_FILE where it is not what this service reads */
+async function readEnrolment(manifest: Manifest, source: ModelSource): Promise<EnrolmentArtefact | undefined> {
+  if (manifest.enrolment === undefined) return undefined
+  const { file } = manifest.enrolment
+  const bytes = await readPinned(source, file, manifest)
+  try {
+    return readArtefact(bytes)
+  } catch (error) {
+    throw coded('KSR_MODEL_FILE', [source.locate(file), (error as Error).message])
   }
 }
 

@@ -12,6 +12,7 @@ import type { Ranges } from '../keystroke/quality.js'
 import type { ModelState } from '../schemas/health.js'
 import type { ModelCard } from '../schemas/model.js'
 import type { UserId } from '../schemas/recognition.js'
+import type { EnrolmentArtefact } from '../templates/artefact.js'
 
 /** The loaded models, as routes see them; from one turn of the event loop to the next they may be others. */
 export interface Models {
@@ -23,6 +24,8 @@ export interface Models {
   users: readonly UserId[]
   /** What is known of each model, in the manifest's order. */
   cards: readonly ModelCard[]
+  /** How users of one's own are told apart; undefined where training could not say. */
+  enrolment: EnrolmentArtefact | undefined
   /** @throws KSR_MODEL_NOT_FOUND */
   get(name: string): Classifier | Recogniser
   /** @throws KSR_MODEL_NOT_FOUND */
@@ -53,6 +56,9 @@ export const models = fp(
       },
       get users() {
         return current.set.manifest.classes
+      },
+      get enrolment() {
+        return current.set.enrolment
       },
       get cards() {
         return current.cards

@@ -41,12 +41,23 @@ export async function identifyAll(
 ): Promise<Recognition[]> {
   // That there is no such model is no fault of a sample.
   app.models.get(name)
-  const answers: Recognition[] = []
+  // By name each time: the models may be others by now, and those before are gone once they have nothing to answer.
+  return answerAll(samples, async (sample) => identify(app, name, sample, query), place)
+}
+
+/**
+ * Answers many samples, AT_ONCE of them at a time: all, or none.
+ * @param place where in the request a fault is, from the number of its sample and the JSON Pointer within that
+ * @throws as `answer`, for the first sample that is at fault
+ */
+export async function answerAll<S, A>(
+  samples: readonly S[],
+  answer: (sample: S) => Promise<A>,
+  place: (sample: number, pointer: string) => string,
+): Promise<A[]> {
+  const answers: A[] = []
   for (let first = 0; first < samples.length; first += AT_ONCE) {
-    // By name each time: the models may be others by now, and those before are gone once they have nothing to answer.
-    const asked = samples
-      .slice(first, first + AT_ONCE)
-      .map(async (sample) => identify(app, name, sample, query))
+    const asked = samples.slice(first, first + AT_ONCE).map(answer)
     for (const [i, answer] of (await Promise.allSettled(asked)).entries()) {
       if (answer.status === 'rejected') {
         throw placed(answer.reason, (pointer) => place(first + i, pointer))

@@ -89,8 +89,8 @@ const EXAMPLE_TIMES: [number, number][] = [
 ]
 // The same person once more: a little slower, and the rhythm nearly the same.
 const SLOWER = 1.04
-const exampleKeystrokes = { keystrokes: EXAMPLE_TIMES.map(([press, release]) => ({ press, release })) }
-const exampleAttempts = {
+export const exampleKeystrokes = { keystrokes: EXAMPLE_TIMES.map(([press, release]) => ({ press, release })) }
+export const exampleAttempts = {
   attempts: [
     exampleKeystrokes,
     {

@@ -1,3 +1,4 @@
+import { Archive, Enrolled, EnrolledAttempts, EnrolledTyping, Text } from './enrolment.js'
 import { Health } from './health.js'
 import { InferenceError, InferRequest, InferResponse, ModelMetadata } from './inference-protocol.js'
 import { ModelCard } from './model.js'
@@ -28,6 +29,11 @@ export const shared = [
   ClaimedTyping,
   ClaimedAttempts,
   Recognition,
+  Text,
+  Enrolled,
+  EnrolledTyping,
+  EnrolledAttempts,
+  Archive,
   Health,
   ModelCard,
   InferRequest,

@@ -1,0 +1,165 @@
+import type { FeatureRow } from '../keystroke/times.js'
+import type { EnrolmentArtefact } from '../templates/artefact.js'
+import type { Gallery } from '../templates/gallery.js'
+import type { Template } from '../templates/template.js'
+import { FEWEST_SAMPLES, TextModel } from '../templates/text-model.js'
+import { FRESH_MS, type Text } from './texts.js'
+import type { User, Users } from './users.js'
+
+/** A user who can be recognised. */
+export interface Ready {
+  template: Template
+  samples: number
+  /** Unix ms. */
+  expires: number
+  /** The typings that the template is made of: who sends one of them again is not the user. */
+  rows: readonly FeatureRow[]
+  /** The member of the cohort that the user is, once somebody has asked. */
+  same?: number
+}
+
+/** All users of a text who can be recognised, as this process knows them. */
+export interface Known {
+  model: TextModel
+  gallery: Gallery
+  ready: Map<string, Ready>
+}
+
+interface Held extends Known {
+  version: string
+  artefact: EnrolmentArtefact
+  cursor: string
+  checked: number
+  syncing?: Promise<void> | undefined
+}
+
+/** Read at once: others get in between. */
+const PAGE = 500
+/** How many users' templates are held, of all texts; those are forgotten first that were asked for longest ago. */
+const MOST_HELD = 100_000
+/** How many texts' models are held. */
+const MOST_MODELS = 1000
+
+/**
+ * The galleries of the texts that are asked for, brought up to what is stored before they answer: what another process
+ * has changed is seen after FRESH_MS at the latest.
+ */
+export class Galleries {
+  readonly #users: Users
+  readonly #artefact: () => EnrolmentArtefact
+  readonly #now: () => number
+  readonly #held = new Map<string, Promise<Held>>()
+  readonly #models = new Map<string, { version: string; artefact: EnrolmentArtefact; model: TextModel }>()
+
+  constructor(users: Users, artefact: () => EnrolmentArtefact, now: () => number) {
+    this.#users = users
+    this.#artefact = artefact
+    this.#now = now
+  }
+
+  /** How the users of a text are told apart. */
+  model(text: Text): TextModel {
+    const artefact = this.#artefact()
+    // Of the shipped prior there is one, whatever texts there are.
+    const key = text.prior === 'shipped' ? 'shipped' : text.id
+    const version = text.prior === 'shipped' ? '' : text.version
+    const held = this.#models.get(key)
+    if (held?.version === version && held.artefact === artefact) return held.model
+    const model = new TextModel(artefact, text.keys, text.prior, text.experience?.users)
+    this.#models.delete(key)
+    this.#models.set(key, { version, artefact, model })
+    if (this.#models.size > MOST_MODELS) this.#models.delete(this.#models.keys().next().value as string)
+    return model
+  }
+
+  /** Those of a text who can be recognised now. */
+  async of(text: Text): Promise<Known> {
+    const model = this.model(text)
+    let holding = this.#held.get(text.id)
+    if (holding !== undefined && (await holding).model !== model) holding = undefined
+    if (holding === undefined) {
+      holding = this.#load(text, model)
+      holding.catch(() => this.#held.delete(text.id))
+    }
+    this.#held.delete(text.id)
+    this.#held.set(text.id, holding)
+    const held = await holding
+    held.syncing ??= this.#sync(text, held).finally(() => {
+      held.syncing = undefined
+    })
+    await held.syncing
+    this.#forget(held)
+    return held
+  }
+
+  /** Has the next question see what was just changed. */
+  stale({ id }: Text): void {
+    this.#held.get(id)?.then(
+      (held) => {
+        held.checked = 0
+      },
+      () => {},
+    )
+  }
+
+  drop({ id }: Text): void {
+    this.#held.delete(id)
+    this.#models.delete(id)
+  }
+
+  async #load(text: Text, model: TextModel): Promise<Held> {
+    // Before what is read: what changes meanwhile comes once more.
+    const { cursor } = await this.#users.changes(text, '')
+    const held: Held = {
+      ...{ model, cursor, version: text.version, artefact: this.#artefact(), checked: this.#now() },
+      ...{ gallery: model.gallery(), ready: new Map() },
+    }
+    let after = ''
+    while (true) {
+      const page = await this.#users.page(text, after, PAGE)
+      for (const user of page) put(held, user.key, user)
+      if (page.length < PAGE) return held
+      after = (page.at(-1) as User).key
+      await new Promise(setImmediate)
+    }
+  }
+
+  async #sync(text: Text, held: Held): Promise<void> {
+    const now = this.#now()
+    if (now - held.checked >= FRESH_MS) {
+      const { changes, cursor } = await this.#users.changes(text, held.cursor)
+      for (const { user, read } of changes) put(held, user, read)
+      held.cursor = cursor
+      held.checked = now
+    }
+    for (const [user, { expires }] of held.ready) if (expires <= now) put(held, user, undefined)
+  }
+
+  #forget(asked: Held): void {
+    let users = asked.ready.size
+    if (this.#held.size === 1) return
+    for (const [id, holding] of [...this.#held].reverse()) {
+      holding.then(
+        (held) => {
+          if (held !== asked) users += held.ready.size
+          if (users > MOST_HELD && held !== asked) this.#held.delete(id)
+        },
+        () => {},
+      )
+    }
+  }
+}
+
+function put({ model, gallery, ready }: Held, user: string, read: User | undefined): void {
+  const samples = read?.value.samples ?? []
+  if (samples.length < FEWEST_SAMPLES) {
+    gallery.delete(user)
+    ready.delete(user)
+    return
+  }
+  const rows = samples.map(({ row }) => row)
+  const template = model.template(rows)
+  gallery.set(user, template)
+  const expires = read?.expires === undefined ? Number.POSITIVE_INFINITY : read.expires * 1000
+  ready.set(user, { template, samples: samples.length, expires, rows })
+}

@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Config } from '../config.js'
+import { Enrolment } from '../enrolment/enrolment.js'
+import { readOrMakeKeys } from '../enrolment/key-file.js'
+import { Vault } from '../enrolment/vault.js'
+import { coded } from '../errors.js'
+import type { Store } from '../stores/store.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Users of one's own. @throws KSR_NO_ENROLMENT where the service can keep none */
+    enrolment(): Promise<Enrolment>
+  }
+}
+
+const SWEEP_MS = 3_600_000
+/** Only an operator mends it. */
+const RETRY_S = 3600
+
+/** Opens the store of enrolled users: at the start where there is one, else when it is first asked for. */
+export const enrolment = fp(
+  async (app: FastifyInstance, { config }: { config: Config }) => {
+    const { dataDir, enrolmentTable, enrolmentKeys, functionName } = config
+    const missing = missingOf(config)
+    let opening: Promise<Enrolment> | undefined
+    let close = async () => {}
+    app.addHook('onClose', () => close())
+    app.decorate('enrolment', () => {
+      if (missing !== undefined) throw unavailable(missing)
+      if (app.models.enrolment === undefined) throw unavailable('its models have no templates')
+      opening ??= open().catch((error) => {
+        opening = undefined
+        throw error
+      })
+      return opening
+    })
+
+    async function open(): Promise<Enrolment> {
+      const keys = enrolmentKeys.length > 0 ? enrolmentKeys : await keysOfFile()
+      const vault = Vault.of(keys)
+      const store = await openStore()
+      await store.sweep()
+      const sweeping = setInterval(() => {
+        store.sweep().catch((error) => app.log.error({ err: error }, 'what is past its time could not be deleted'))
+      }, SWEEP_MS)
+      sweeping.unref()
+      close = async () => {
+        clearInterval(sweeping)
+        await store.close()
+      }
+      return new Enrolment({ ...config, store, vault, artefact: () => app.models.enrolment as NonNullable<typeof app.models.enrolment> })
+    }
+
+    async function openStore(): Promise<Store> {
+      if (enrolmentTable !== '') {
+        const { DynamoDbStore } = await import('../stores/dynamodb.js')
+        return DynamoDbStore.open(enrolmentTable)
+      }
+      const { SqliteStore } = await import('../stores/sqlite.js')
+      return SqliteStore.open(join(dataDir, 'enrolment.db'))
+    }
+
+    async function keysOfFile(): Promise<readonly string[]> {
+      const { keys, made } = await readOrMakeKeys(dataDir)
+      if (made) app.log.warn({ file: join(dataDir, 'enrolment.key') }, 'made a key for enrolled users: keep a copy of it, or set ENROLMENT_KEYS')
+      return keys
+    }
+
+    if (functionName === '' && enrolmentTable === '' && existsSync(dataDir)) app.addHook('onReady', async () => {
+      if (app.models.enrolment !== undefined) await app.enrolment()
+    })
+  },
+  { name: 'enrolment', dependencies: ['models'] },
+)
+
+/** What it lacks to keep users; undefined where it lacks nothing. */
+function missingOf({ functionName, enrolmentTable, enrolmentKeys }: Config): string | undefined {
+  // A function's disk is gone with it, and its key would be.
+  if (functionName !== '' && enrolmentTable === '') return 'ENROLMENT_TABLE is not set, and a function keeps nothing itself'
+  if (enrolmentTable !== '' && enrolmentKeys.length === 0) return 'ENROLMENT_KEYS is not set, and those who share a table have to share a key'
+  return undefined
+}
+
+function unavailable(reason: string): Error {
+  return coded('KSR_NO_ENROLMENT', [reason], { retryAfter: RETRY_S })
+}

@@ -1,0 +1,103 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { timingsRow } from '../keystroke/features.js'
+import { EnrolledClaimBody, TextParams, TypingsBatchBody, TypingsBody } from '../schemas/enrolment.js'
+import { problems } from '../schemas/problem.js'
+import { Predictions, predictQuery, Recognition, Verification, VerifyQuery } from '../schemas/recognition.js'
+import { reference } from '../schemas/reference.js'
+import { answerAll } from './identification.js'
+import { typedOf } from './typed.js'
+
+const PROBLEMS = problems(400, 404, 406, 408, 409, 413, 414, 415, 422, 431)
+
+/** Recognition of users of one's own. */
+export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchBodyLimit: number }> = async (
+  app,
+  { maxCandidates, batchBodyLimit },
+) => {
+  const querystring = predictQuery(maxCandidates)
+
+  app.post(
+    '/texts/:text/identify',
+    {
+      config: { audit: 'identify' },
+      schema: {
+        operationId: 'identify',
+        tags: ['enrolment'],
+        summary: 'Which user of the text typed it',
+        params: TextParams,
+        querystring,
+        body: TypingsBody,
+        response: { 200: reference(Recognition, 'Who typed it.'), ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const enrolment = await app.enrolment()
+      const text = await enrolment.text(request.caller, request.params.text)
+      const { typings, quality } = typedOf(app, request.body, text.keys)
+      const answer = await enrolment.identify(text, typings.map(({ times }) => timingsRow(times)), request.query)
+      request.audited = { user: String(answer.user), outcome: answer.decision as string }
+      return { ...answer, quality }
+    },
+  )
+
+  app.post(
+    '/texts/:text/identify/batch',
+    {
+      bodyLimit: batchBodyLimit,
+      config: { audit: 'identify' },
+      schema: {
+        operationId: 'identifyBatch',
+        tags: ['enrolment'],
+        summary: 'Which user of the text typed each of many samples',
+        params: TextParams,
+        querystring,
+        body: TypingsBatchBody,
+        response: { 200: Predictions, ...PROBLEMS },
+      },
+    },
+    async (request, reply) => {
+      const { samples } = request.body
+      await app.charge(request, reply, samples.length - 1)
+      const enrolment = await app.enrolment()
+      const text = await enrolment.text(request.caller, request.params.text)
+      const predictions = await answerAll(
+        samples,
+        async (sample) => {
+          const { typings, quality } = typedOf(app, sample, text.keys)
+          const rows = typings.map(({ times }) => timingsRow(times))
+          return { ...(await enrolment.identify(text, rows, request.query)), quality }
+        },
+        (sample, pointer) => `/samples/${sample}${pointer}`,
+      )
+      return { predictions }
+    },
+  )
+
+  app.post(
+    '/texts/:text/verify',
+    {
+      config: { audit: 'verify' },
+      schema: {
+        operationId: 'verifyEnrolled',
+        tags: ['enrolment'],
+        summary: 'Whether the claimed user of the text typed it',
+        params: TextParams,
+        querystring: VerifyQuery,
+        body: EnrolledClaimBody,
+        response: { 200: Verification, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const enrolment = await app.enrolment()
+      const { caller, params, body, query } = request
+      const text = await enrolment.text(caller, params.text)
+      const { typings, quality } = typedOf(app, body, text.keys)
+      request.audited = { user: body.user }
+      const answer = await app.claims.decide([caller, text.id, body.user], () =>
+        enrolment.verify(text, body.user, typings, query, quality),
+      )
+      request.audited.outcome = answer.match ? 'match' : 'no match'
+      return { ...answer, quality }
+    },
+  )
+}

@@ -1,0 +1,21 @@
+import type { FastifyInstance } from 'fastify'
+import { quality } from '../keystroke/quality.js'
+import { type Times, typingsOf } from '../keystroke/times.js'
+import type { Quality } from '../schemas/recognition.js'
+import type { Attempts, Keystroke, Typing } from '../schemas/sample.js'
+import type { Static } from '@sinclair/typebox'
+
+/**
+ * The typings of a body, their times and what is odd about them.
+ * @throws KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER
+ */
+export function typedOf(
+  app: FastifyInstance,
+  body: Typing | Static<typeof Attempts>,
+  keys: number,
+): { typings: { times: Times; keystrokes: readonly Keystroke[] }[]; quality: Quality[] } {
+  const times = typingsOf(body, keys)
+  const sent = 'attempts' in body ? body.attempts : [body]
+  const typings = times.map((times, i) => ({ times, keystrokes: (sent[i] as Typing).keystrokes }))
+  return { typings, quality: quality(times, app.models.ranges) }
+}

@@ -1,0 +1,107 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { KINDS, widthOf } from './expansion.js'
+
+const FORMAT = 1
+
+const Numbers = Type.Array(Type.Number())
+const population = { median: Numbers, middle: Numbers, deviation: Numbers, slope: Numbers, weights: Numbers }
+const Rate = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 })
+const Measured = Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Null()])
+const Interval = Type.Union([Type.Array(Type.Number(), { minItems: 2, maxItems: 2 }), Type.Null()])
+const Count = Type.Integer({ minimum: 1 })
+const Packed = Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' })
+
+const Artefact = Type.Object({
+  format: Type.Literal(FORMAT),
+  version: Type.String({ pattern: '^[0-9a-f]{12}$' }),
+  keys: Type.Integer({ minimum: 2 }),
+  constants: Type.Object({
+    degrees: Type.Number({ exclusiveMinimum: 0 }),
+    priorTypings: Type.Number({ minimum: 0 }),
+    steadinessShare: Type.Number(),
+    ownShare: Type.Number(),
+    leastSpread: Type.Number({ exclusiveMinimum: 0 }),
+    mostSpread: Type.Number({ exclusiveMinimum: 0 }),
+    steps: Type.Integer({ minimum: 0 }),
+    priorEnrolled: Type.Number({ exclusiveMinimum: 0 }),
+  }),
+  shipped: Type.Object({
+    ...population,
+    cohort: Type.Object({ users: Type.Integer({ minimum: 2 }), centres: Packed, spreads: Packed }),
+  }),
+  general: Type.Object(population),
+  decision: Type.Object({
+    own: Type.Number(),
+    cohort: Type.Number(),
+    temperature: Type.Number({ exclusiveMinimum: 0 }),
+    correlation: Type.Number({ minimum: 0, maximum: 1 }),
+    sameUser: Type.Number(),
+    points: Type.Array(
+      Type.Object({
+        samples: Count,
+        attempts: Count,
+        verification: Type.Array(
+          Type.Object({ fmr: Rate, threshold: Type.Number(), fnmr: Type.Number({ minimum: 0, maximum: 1 }) }),
+          { minItems: 1 },
+        ),
+        tail: Type.Object({ fmr: Rate, threshold: Type.Number(), scale: Type.Number({ minimum: 0 }) }),
+        genuine: Type.Array(Type.Number(), { minItems: 2 }),
+      }),
+      { minItems: 1 },
+    ),
+    identification: Type.Object({ fpir: Type.Array(Rate, { minItems: 1 }) }),
+  }),
+  measured: Type.Array(
+    Type.Object({
+      samples: Count,
+      attempts: Count,
+      users: Count,
+      eer: Measured,
+      eerInterval: Interval,
+      rank1: Measured,
+      rank1Interval: Interval,
+    }),
+  ),
+  check: Type.Object({
+    rows: Type.Array(Numbers, { minItems: 1 }),
+    row: Numbers,
+    evidence: Type.Number(),
+    statistic: Type.Number(),
+  }),
+})
+
+/** What training declares of enrolment: `enrolment.json`. */
+export type EnrolmentArtefact = Static<typeof Artefact>
+export type DecisionPoint = EnrolmentArtefact['decision']['points'][number]
+
+/**
+ * @throws Error with the reason where it has another form than this service reads, or contradicts itself
+ */
+export function readArtefact(bytes: Uint8Array): EnrolmentArtefact {
+  const artefact: unknown = JSON.parse(Buffer.from(bytes).toString())
+  const fault = Value.Errors(Artefact, artefact).First()
+  if (fault !== undefined) throw new Error(`${fault.path}: ${fault.message}`)
+  const { shipped, general, keys } = artefact as EnrolmentArtefact
+  checkWidths('shipped', shipped, widthOf(keys))
+  checkWidths('general', general, KINDS.length)
+  for (const part of ['centres', 'spreads'] as const) {
+    if (floats(shipped.cohort[part]).length !== shipped.cohort.users * widthOf(keys)) {
+      throw new Error(`/shipped/cohort/${part}: it is not of ${shipped.cohort.users} users`)
+    }
+  }
+  return artefact as EnrolmentArtefact
+}
+
+/** Numbers that were packed as little-endian float32 in base64. */
+export function floats(packed: string): Float32Array {
+  const bytes = Buffer.from(packed, 'base64')
+  return Float32Array.from({ length: bytes.length >> 2 }, (_, i) => bytes.readFloatLE(4 * i))
+}
+
+function checkWidths(name: string, of: Record<string, unknown>, width: number): void {
+  for (const part of ['median', 'middle', 'deviation', 'slope', 'weights']) {
+    const { length } = of[part] as number[]
+    if (length !== width) throw new Error(`/${name}/${part}: it has ${length} numbers, not ${width}`)
+  }
+}

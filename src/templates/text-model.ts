@@ -1,0 +1,287 @@
+import { coded } from '../errors.js'
+import type { FeatureRow } from '../keystroke/times.js'
+import { type DecisionPoint, type EnrolmentArtefact, floats } from './artefact.js'
+import { countsOf, counterparts, expand, kindsOf, widthOf } from './expansion.js'
+import { Gallery, type Rival, Weighing } from './gallery.js'
+import { location, type Population, type Template, templateOf } from './template.js'
+
+/** What a text is compared with: the population that the models were trained on, or one for texts of any length. */
+export type Prior = 'shipped' | 'general'
+
+/** What those who were enrolled say about the features of their text: medians and deviations, F numbers each, of so many users. */
+export interface Experience {
+  users: number
+  median: Float64Array
+  deviation: Float64Array
+}
+
+/** What a claim is compared by: the statistic and what decides it. */
+export interface Comparison {
+  statistic: number
+  point: DecisionPoint
+}
+
+/** As far behind the best, nobody has a share of the posterior that six decimals show, were they 100,000. */
+const MARGIN = 40
+/** The fewest typings that make a template. */
+export const FEWEST_SAMPLES = 3
+
+/** How people are told apart who type one text: its population, its cohort, and how decisions are made. */
+export class TextModel {
+  readonly keys: number
+  readonly prior: Prior
+  readonly version: string
+  readonly #artefact: EnrolmentArtefact
+  readonly #population: Population
+  readonly #weighing: Weighing
+  readonly #cohort: Gallery<number>
+
+  /**
+   * @param experience what is known of a text of the general prior from those who type it; of none where it is left out
+   */
+  constructor(artefact: EnrolmentArtefact, keys: number, prior: Prior, experience?: Experience) {
+    this.keys = keys
+    this.prior = prior
+    this.version = artefact.version
+    this.#artefact = artefact
+    const { population, weights } =
+      prior === 'shipped' ? shippedPopulation(artefact) : generalPopulation(artefact, keys, experience)
+    this.#population = population
+    this.#weighing = new Weighing(weights, artefact.constants.degrees)
+    this.#cohort = new Gallery(this.#weighing)
+    for (const [member, template] of cohortOf(artefact, population, keys, prior).entries()) {
+      this.#cohort.set(member, template)
+    }
+  }
+
+  /** A gallery for users of the text. */
+  gallery(): Gallery {
+    return new Gallery(this.#weighing)
+  }
+
+  /** The template of a user, from the `timings` rows of their typings. */
+  template(rows: readonly FeatureRow[]): Template {
+    const expanded = rows.map((row) => expand(row, this.keys))
+    return templateOf(expanded, this.#population, this.#artefact.constants)
+  }
+
+  /**
+   * Those of the gallery whom the typings are most like, and how probable each is, of all there.
+   * @param rows `timings` rows of typings of one person
+   */
+  identify(
+    gallery: Gallery,
+    rows: readonly FeatureRow[],
+    most: number,
+  ): (Rival<string> & { posterior: number })[] {
+    const expanded = rows.map((row) => expand(row, this.keys))
+    const rivals = gallery.best(expanded, this.#divisor(rows.length), most, MARGIN)
+    const [best] = rivals as [Rival<string>]
+    const odds = rivals.map(({ evidence }) => Math.exp(evidence - best.evidence))
+    const sum = odds.reduce((sum, one) => sum + one, 0)
+    return rivals.slice(0, most).map((rival, i) => ({ ...rival, posterior: (odds[i] as number) / sum }))
+  }
+
+  /**
+   * How much more typings are like a user than like the cohort: own · ē_u − cohort · T · ln mean over c of exp(ē_c / T),
+   * without the member of the cohort that the user is.
+   * @param rows `timings` rows of typings of one person
+   */
+  statistic(template: Template, rows: readonly FeatureRow[]): number {
+    const expanded = rows.map((row) => expand(row, this.keys))
+    const divisor = this.#divisor(rows.length)
+    const own = new Gallery<number>(this.#weighing)
+    own.set(0, template)
+    const [evidence] = own.evidence(expanded, divisor) as unknown as [number]
+    return this.#compare(evidence, this.#cohort.evidence(expanded, divisor), this.sameUser(template))
+  }
+
+  /**
+   * The member of the cohort that a user is: somebody of the population may be enrolled, and would never be more like
+   * themselves than like their own template there.
+   * @returns −1 where they are nobody of it
+   */
+  sameUser({ centre }: Template): number {
+    const evidence = this.#cohort.evidence([Float64Array.from(centre)])
+    let best = 0
+    for (let member = 1; member < evidence.length; member++) {
+      if ((evidence[member] as number) > (evidence[best] as number)) best = member
+    }
+    const statistic = this.#compare(evidence[best] as number, evidence, best)
+    return statistic >= this.#artefact.decision.sameUser ? best : -1
+  }
+
+  /** How a user's operating points are, with so many samples, for so many attempts: those measured with most samples up to theirs. */
+  pointOf(samples: number, attempts: number): DecisionPoint {
+    const points = this.#artefact.decision.points.filter((point) => point.attempts === attempts)
+    if (points.length === 0) {
+      const most = Math.max(...this.#artefact.decision.points.map((point) => point.attempts))
+      throw coded('KSR_TOO_MANY_ATTEMPTS', ['enrolment', most, attempts], { at: `/attempts/${most}` })
+    }
+    const fitting = points.filter((point) => point.samples <= samples)
+    return (fitting.at(-1) ?? points[0]) as DecisionPoint
+  }
+
+  /** How many attempts are answered together at most. */
+  get mostAttempts(): number {
+    return Math.max(...this.#artefact.decision.points.map(({ attempts }) => attempts))
+  }
+
+  /** @throws KSR_NO_OPERATING_POINT */
+  verificationPoint(point: DecisionPoint, fmr: number): { threshold: number; fnmr: number } {
+    const found = point.verification.find((one) => one.fmr === fmr)
+    if (found === undefined) {
+      const published = point.verification.map((one) => one.fmr).join(', ')
+      throw coded('KSR_NO_OPERATING_POINT', ['enrolment', 'fmr', published], { at: '/querystring/fmr' })
+    }
+    return found
+  }
+
+  /**
+   * The threshold that strangers reach at a rate, with so many enrolled: each is another chance to be taken for
+   * somebody, fpir = 1 − (1 − fmr)^users. Rates that are too small to have been measured follow the tail.
+   * @throws KSR_NO_OPERATING_POINT
+   */
+  identificationThreshold({ tail, verification }: DecisionPoint, fpir: number, users: number): number {
+    const { fpir: published } = this.#artefact.decision.identification
+    if (!published.includes(fpir)) {
+      const args = ['enrolment', 'fpir', published.join(', ')]
+      throw coded('KSR_NO_OPERATING_POINT', args, { at: '/querystring/fpir' })
+    }
+    const fmr = 1 - (1 - fpir) ** (1 / users)
+    if (fmr < tail.fmr) return tail.threshold + tail.scale * Math.log(tail.fmr / fmr)
+    // Between measured points thresholds go with the logarithm of the rate; beyond the last one nothing is looser.
+    const points = verification.toSorted((a, b) => a.fmr - b.fmr)
+    const above = points.findIndex((point) => point.fmr >= fmr)
+    if (above === -1) return (points.at(-1) as { threshold: number }).threshold
+    const high = points[above] as (typeof points)[number]
+    const low = points[Math.max(0, above - 1)] as (typeof points)[number]
+    if (high.fmr === low.fmr) return high.threshold
+    const share = Math.log(fmr / low.fmr) / Math.log(high.fmr / low.fmr)
+    return low.threshold + share * (high.threshold - low.threshold)
+  }
+
+  /** How often a true claim stays below a threshold, from quantiles; null where it was not measured for such texts. */
+  missRate({ genuine }: DecisionPoint, threshold: number): number | null {
+    if (this.prior === 'general') return null
+    const above = genuine.findIndex((quantile) => quantile >= threshold)
+    if (above === -1) return 1
+    if (above === 0) return 0
+    const low = genuine[above - 1] as number
+    const share = ((threshold - low) / ((genuine[above] as number) - low) + above - 1) / (genuine.length - 1)
+    return Math.round(share * 1e4) / 1e4
+  }
+
+  /** What those who type a text of the general prior say about its features: what their own templates are based on. */
+  experience(users: readonly (readonly FeatureRow[])[]): Experience {
+    const width = widthOf(this.keys)
+    const median = new Float64Array(width)
+    const deviation = new Float64Array(width)
+    const { constants } = this.#artefact
+    for (const rows of users) {
+      const expanded = rows.map((row) => expand(row, this.keys))
+      const values = new Float64Array(expanded.length)
+      for (let f = 0; f < width; f++) {
+        for (let i = 0; i < values.length; i++) values[i] = (expanded[i] as Float64Array)[f] as number
+        const place = location(values, this.#population.deviation[f] as number, constants)
+        let distance = 0
+        for (let i = 0; i < values.length; i++) distance += Math.abs((values[i] as number) - place)
+        median[f] = (median[f] as number) + place / users.length
+        deviation[f] = (deviation[f] as number) + distance / (values.length - 1) / users.length
+      }
+    }
+    return { users: users.length, median, deviation }
+  }
+
+  #divisor(attempts: number): number {
+    return 1 + (attempts - 1) * this.#artefact.decision.correlation
+  }
+
+  #compare(own: number, others: Float64Array, without: number): number {
+    const { own: ownShare, cohort, temperature } = this.#artefact.decision
+    let most = Number.NEGATIVE_INFINITY
+    for (let member = 0; member < others.length; member++) {
+      if (member !== without) most = Math.max(most, others[member] as number)
+    }
+    let sum = 0
+    for (let member = 0; member < others.length; member++) {
+      if (member !== without) sum += Math.exp(((others[member] as number) - most) / temperature)
+    }
+    const count = without === -1 ? others.length : others.length - 1
+    return ownShare * own - cohort * (most + temperature * Math.log(sum / count))
+  }
+}
+
+interface Weighed {
+  population: Population
+  weights: ArrayLike<number>
+}
+
+function shippedPopulation({ shipped }: EnrolmentArtefact): Weighed {
+  const { median, middle, deviation, slope, weights } = shipped
+  return {
+    population: {
+      median: Float64Array.from(median),
+      middle: Float64Array.from(middle),
+      deviation: Float64Array.from(deviation),
+      slope: Float64Array.from(slope),
+    },
+    weights,
+  }
+}
+
+/** Each feature as its kind is, and the more people of the text are known, the more as theirs are. */
+function generalPopulation(
+  { general, constants: { priorEnrolled } }: EnrolmentArtefact,
+  keys: number,
+  experience: Experience | undefined,
+): Weighed {
+  const kinds = kindsOf(keys)
+  const of = (numbers: readonly number[]) => Float64Array.from(kinds, (kind) => numbers[kind] as number)
+  const learned = (usual: Float64Array, seen: Float64Array | undefined) => {
+    if (experience === undefined || seen === undefined) return usual
+    const { users } = experience
+    return usual.map((one, f) => (priorEnrolled * one + users * (seen[f] as number)) / (priorEnrolled + users))
+  }
+  const usual = of(general.median)
+  const median = learned(usual, experience?.median)
+  return {
+    population: {
+      median,
+      // The middle moves with the median: who is slow here is slow beside those who type this text.
+      middle: of(general.middle).map((middle, f) => middle + (median[f] as number) - (usual[f] as number)),
+      deviation: learned(of(general.deviation), experience?.deviation),
+      slope: of(general.slope),
+    },
+    weights: of(general.weights),
+  }
+}
+
+/** The shipped users as they would type the text: as far from its population as they are from theirs. */
+function cohortOf(
+  { shipped, keys: known }: EnrolmentArtefact,
+  { median, deviation }: Population,
+  keys: number,
+  prior: Prior,
+): Template[] {
+  const centres = floats(shipped.cohort.centres)
+  const spreads = floats(shipped.cohort.spreads)
+  const width = widthOf(known)
+  const places = counterparts(keys, known)
+  return Array.from({ length: shipped.cohort.users }, (_, member) => {
+    const start = member * width
+    if (prior === 'shipped') {
+      return { centre: centres.slice(start, start + width), spread: spreads.slice(start, start + width) }
+    }
+    const centre = Float32Array.from(
+      places,
+      (place, f) => (centres[start + place] as number) - (shipped.median[place] as number) + (median[f] as number),
+    )
+    const spread = Float32Array.from(
+      places,
+      (place, f) =>
+        ((spreads[start + place] as number) * (deviation[f] as number)) / (shipped.deviation[place] as number),
+    )
+    return { centre, spread }
+  })
+}
