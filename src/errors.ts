@@ -47,6 +47,8 @@ const MESSAGES = {
   KSR_METHOD_NOT_ALLOWED: [405, 'This path answers %s only.'],
   KSR_NOT_ACCEPTABLE: [406, 'The answer is %s, which the Accept header rules out.'],
   KSR_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
+  KSR_IDEMPOTENT_REQUEST_PENDING: [409, 'The first request with this Idempotency-Key is not answered yet.'],
+  KSR_PRECONDITION_FAILED: [412, 'It is not, or no longer, what %s says.'],
   KSR_BODY_TOO_LARGE: [413, 'The body is larger than the %s bytes that are read.'],
   KSR_URL_TOO_LONG: [414, 'A part of the path is too long.'],
   KSR_UNSUPPORTED_MEDIA_TYPE: [415, 'Send the body as %s.'],
@@ -65,6 +67,10 @@ const MESSAGES = {
   KSR_TOO_MANY_ATTEMPTS: [422, 'The model "%s" takes up to %s attempts; %s were sent.'],
   KSR_NO_OPERATING_POINT: [422, 'The model "%s" has no operating point at this %s. It has %s.'],
   KSR_NO_VERIFICATION: [422, 'The model "%s" verifies no claims. Those of raw keystrokes do.'],
+  KSR_IDEMPOTENCY_KEY_REUSED: [
+    422,
+    'Another request was sent with this Idempotency-Key: each needs one of its own.',
+  ],
   KSR_TENSORS: [422, 'The tensors are not those of the model.'],
   KSR_TOO_MANY_REQUESTS: [429, 'There were more than %s requests in a minute.'],
   KSR_CLAIMS_PAUSED: [
