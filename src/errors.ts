@@ -56,6 +56,8 @@ const MESSAGES = {
   KSR_NOBODY_ENROLLED: [409, 'The text "%s" has no user with the %s samples that it takes to recognise somebody.'],
   KSR_LIMIT: [409, 'There can be no more than %s %s.'],
   KSR_CONFLICT: [409, 'Somebody else was changing the same at the same time.'],
+  KSR_IDEMPOTENT_REQUEST_PENDING: [409, 'The first request with this Idempotency-Key is not answered yet.'],
+  KSR_PRECONDITION_FAILED: [412, 'It is not, or no longer, what %s says.'],
   KSR_BODY_TOO_LARGE: [413, 'The body is larger than the %s bytes that are read.'],
   KSR_URL_TOO_LONG: [414, 'A part of the path is too long.'],
   KSR_UNSUPPORTED_MEDIA_TYPE: [415, 'Send the body as %s.'],
@@ -76,6 +78,10 @@ const MESSAGES = {
   KSR_NO_VERIFICATION: [422, 'The model "%s" verifies no claims. Those of raw keystrokes do.'],
   KSR_NO_PRIOR: [422, 'The shipped prior is for texts of %s keys.'],
   KSR_ARCHIVE: [422, 'The templates can not be imported: %s.'],
+  KSR_IDEMPOTENCY_KEY_REUSED: [
+    422,
+    'Another request was sent with this Idempotency-Key: each needs one of its own.',
+  ],
   KSR_TENSORS: [422, 'The tensors are not those of the model.'],
   KSR_TOO_MANY_REQUESTS: [429, 'There were more than %s requests in a minute.'],
   KSR_CLAIMS_PAUSED: [
