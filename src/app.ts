@@ -145,7 +145,7 @@ function routes({
     app.register(async (own) => {
       own.register(negotiation)
       own.register(audit)
-      own.register(idempotency)
+      own.register(idempotency, { open: () => app.enrolment() })
       own.register(texts, { basePath })
       own.register(users, { basePath })
       own.register(enrolled, { maxCandidates, batchBodyLimit })

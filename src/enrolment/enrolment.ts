@@ -15,10 +15,10 @@ import {
 } from '../schemas/recognition.js'
 import type { Keystroke } from '../schemas/sample.js'
 import type { Store } from '../stores/store.js'
-import type { DecisionPoint, EnrolmentArtefact } from '../templates/artefact.js'
-import { FEWEST_SAMPLES, type Prior, type TextModel } from '../templates/text-model.js'
+import type { DecisionPoint } from '../templates/artefact.js'
+import { type EnrolmentModels, FEWEST_SAMPLES, type Prior, type Rival, type TextModel } from '../templates/text-model.js'
 import { openArchive, sealArchive } from './archive.js'
-import { Galleries } from './galleries.js'
+import { Galleries, type Ready } from './galleries.js'
 import { isReplay } from './replays.js'
 import { type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -66,7 +66,7 @@ export interface EnrolmentOptions extends EnrolmentLimits {
   store: Store
   vault: Vault
   /** What training declares now: models may be exchanged. */
-  artefact: () => EnrolmentArtefact
+  models: () => EnrolmentModels
   /** Unix ms. */
   now?: () => number
 }
@@ -81,20 +81,20 @@ export class Enrolment {
   readonly #texts: Texts
   readonly #users: Users
   readonly #galleries: Galleries
-  readonly #artefact: () => EnrolmentArtefact
+  readonly #models: () => EnrolmentModels
   readonly #now: () => number
   readonly #limits: EnrolmentLimits
   readonly #heard = new Heard()
 
-  constructor({ store, vault, artefact, now = Date.now, ...limits }: EnrolmentOptions) {
+  constructor({ store, vault, models, now = Date.now, ...limits }: EnrolmentOptions) {
     this.store = store
     this.vault = vault
     this.#limits = limits
     this.#now = now
-    this.#artefact = artefact
+    this.#models = models
     this.#texts = new Texts(store, vault, now)
     this.#users = new Users(store, vault, now, limits.retentionDays * DAY_MS)
-    this.#galleries = new Galleries(this.#users, artefact, now)
+    this.#galleries = new Galleries(this.#users, models, now)
   }
 
   /** @throws KSR_TEXT_NOT_FOUND */
@@ -118,9 +118,9 @@ export class Enrolment {
     { keys, prior }: { keys: number; prior?: Prior | undefined },
     check: Precondition,
   ): Promise<{ text: Text; made: boolean }> {
-    const shipped = keys === this.#artefact().keys
+    const shipped = keys === this.#models().artefact.keys
     if (prior === 'shipped' && !shipped) {
-      throw coded('KSR_NO_PRIOR', [this.#artefact().keys], { at: '/prior' })
+      throw coded('KSR_NO_PRIOR', [this.#models().artefact.keys], { at: '/prior' })
     }
     const found = await this.#texts.find(tenant, name)
     check(found?.version)
@@ -230,11 +230,11 @@ export class Enrolment {
     // Before it is looked at who is there: what can't be asked can't be asked of anybody.
     model.identificationThreshold(model.pointOf(FEWEST_SAMPLES, rows.length), fpir, Math.max(1, size))
     if (size === 0) throw coded('KSR_NOBODY_ENROLLED', [text.name, FEWEST_SAMPLES])
-    const rivals = model.identify(gallery, rows, Math.max(1, top))
-    const [{ id: user, posterior }] = rivals as [(typeof rivals)[number]]
-    const found = ready.get(user) as NonNullable<ReturnType<typeof ready.get>>
-    found.same ??= model.sameUser(found.template)
-    const statistic = model.statistic(found.template, rows, found.same)
+    const { rivals, cohort } = await model.identify(gallery, rows, Math.max(1, top))
+    const [{ user, evidence, posterior }] = rivals as [Rival]
+    const found = ready.get(user) as Ready
+    found.same ??= await model.sameUser(found.template)
+    const statistic = model.statistic(evidence, cohort, found.same)
     const point = model.pointOf(found.samples, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
     const known = statistic >= threshold
@@ -249,7 +249,7 @@ export class Enrolment {
       attempts: rows.length,
       anotherAttemptHelps: unsettled && rows.length < model.mostAttempts,
       ...(top > 0 && {
-        candidates: rivals.map(({ id, posterior }) => ({ user: id, score: twoDecimals(posterior) })),
+        candidates: rivals.map(({ user, posterior }) => ({ user, score: twoDecimals(posterior) })),
       }),
     }
   }
@@ -279,7 +279,7 @@ export class Enrolment {
     }
     const known = samples.map(({ row }) => row)
     const template = model.template(known)
-    const statistic = model.statistic(template, rows)
+    const statistic = await model.compare(template, rows)
     const match = statistic >= threshold
     if (match) {
       this.#heard.refuse(user, text, rows, known)
@@ -360,7 +360,7 @@ export class Enrolment {
   /** What errors to expect of a user with so many samples, and with more. */
   errorRates(text: Text, samples: number): Enrolled['errorRates'] {
     if (text.prior === 'general') return []
-    const { measured, decision } = this.#artefact()
+    const { measured, decision } = this.#models().artefact
     return measured
       .filter(({ attempts, samples: with_ }) => attempts === 1 && with_ >= Math.max(samples, FEWEST_SAMPLES))
       .map(({ samples, eer }) => {

@@ -1,8 +1,7 @@
 import type { FeatureRow } from '../keystroke/times.js'
-import type { EnrolmentArtefact } from '../templates/artefact.js'
 import type { Gallery } from '../templates/gallery.js'
 import type { Template } from '../templates/template.js'
-import { FEWEST_SAMPLES, TextModel } from '../templates/text-model.js'
+import { type EnrolmentModels, FEWEST_SAMPLES, TextModel } from '../templates/text-model.js'
 import { FRESH_MS, type Text } from './texts.js'
 import type { User, Users } from './users.js'
 
@@ -26,8 +25,6 @@ export interface Known {
 }
 
 interface Held extends Known {
-  version: string
-  artefact: EnrolmentArtefact
   cursor: string
   checked: number
   syncing?: Promise<void> | undefined
@@ -46,28 +43,28 @@ const MOST_MODELS = 1000
  */
 export class Galleries {
   readonly #users: Users
-  readonly #artefact: () => EnrolmentArtefact
+  readonly #enrolmentModels: () => EnrolmentModels
   readonly #now: () => number
   readonly #held = new Map<string, Promise<Held>>()
-  readonly #models = new Map<string, { version: string; artefact: EnrolmentArtefact; model: TextModel }>()
+  readonly #models = new Map<string, { version: string; models: EnrolmentModels; model: TextModel }>()
 
-  constructor(users: Users, artefact: () => EnrolmentArtefact, now: () => number) {
+  constructor(users: Users, models: () => EnrolmentModels, now: () => number) {
     this.#users = users
-    this.#artefact = artefact
+    this.#enrolmentModels = models
     this.#now = now
   }
 
   /** How the users of a text are told apart. */
   model(text: Text): TextModel {
-    const artefact = this.#artefact()
+    const models = this.#enrolmentModels()
     // Of the shipped prior there is one, whatever texts there are.
     const key = text.prior === 'shipped' ? 'shipped' : text.id
     const version = text.prior === 'shipped' ? '' : text.version
     const held = this.#models.get(key)
-    if (held?.version === version && held.artefact === artefact) return held.model
-    const model = new TextModel(artefact, text.keys, text.prior, text.experience?.users)
+    if (held?.version === version && held.models === models) return held.model
+    const model = new TextModel(models, text.keys, text.prior, text.experience?.users)
     this.#models.delete(key)
-    this.#models.set(key, { version, artefact, model })
+    this.#models.set(key, { version, models, model })
     if (this.#models.size > MOST_MODELS) this.#models.delete(this.#models.keys().next().value as string)
     return model
   }
@@ -89,7 +86,8 @@ export class Galleries {
     })
     await held.syncing
     this.#forget(held)
-    return held
+    // Models that were exchanged meanwhile are gone before they could be asked.
+    return this.model(text) === model ? held : this.of(text)
   }
 
   /** Has the next question see what was just changed. */
@@ -111,7 +109,7 @@ export class Galleries {
     // Before what is read: what changes meanwhile comes once more.
     const { cursor } = await this.#users.changes(text, '')
     const held: Held = {
-      ...{ model, cursor, version: text.version, artefact: this.#artefact(), checked: this.#now() },
+      ...{ model, cursor, checked: this.#now() },
       ...{ gallery: model.gallery(), ready: new Map() },
     }
     let after = ''

@@ -35,8 +35,12 @@ export interface BatchOptions<Answer> {
   model: string
   /** How many users it tells apart. */
   classes: number
-  /** The model's only input, float32 [batch, features]. */
+  /** How many rows are run together at most, where that is not for the classes to say. */
+  most?: () => number
+  /** The model's input for the rows, float32 [batch, features]. */
   input: string
+  /** What it takes beside the rows. */
+  others?: () => Record<string, Tensor>
   /** The outputs wanted, each with the batch as its first dimension. What is left out is not copied. */
   outputs: readonly string[]
   /** What a row is answered, from the outputs of its batch and its place in them; throws where that is no answer. */
@@ -69,7 +73,7 @@ export function rowsWaiting(): number {
 export class Batch<Answer> {
   readonly #session: InferenceSession
   readonly #options: BatchOptions<Answer>
-  readonly #most: number
+  readonly #most: () => number
   #waiting: Waiting<Answer>[] = []
   #running = false
   #ran = Promise.resolve()
@@ -77,7 +81,8 @@ export class Batch<Answer> {
   constructor(session: InferenceSession, options: BatchOptions<Answer>) {
     this.#session = session
     this.#options = options
-    this.#most = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_PAIRS / options.classes ** 2)))
+    const { classes, most = () => Math.floor(MOST_PAIRS / classes ** 2) } = options
+    this.#most = () => Math.max(1, Math.min(MOST_ROWS, most()))
   }
 
   /**
@@ -105,17 +110,18 @@ export class Batch<Answer> {
 
   async #runAll(): Promise<void> {
     this.#running = true
-    while (this.#waiting.length > 0) await this.#runSome(this.#most)
+    while (this.#waiting.length > 0) await this.#runSome(this.#most())
     this.#running = false
   }
 
   async #runSome(most: number): Promise<void> {
-    const { model, input, outputs: names, read, condition } = this.#options
+    const { model, input, outputs: names, read, condition, others = () => ({}) } = this.#options
     const waiting = this.#waiting
     let rows = Math.min(waiting.length, most)
     let started = 0
     // `run` calls the runtime at the end of the turn, which reads the feed only then: with who has come until then.
     const feeds = {
+      ...others(),
       get [input]() {
         rows = Math.min(waiting.length, most)
         if (batches.hasSubscribers) started = performance.now()

@@ -12,14 +12,16 @@ import {
 import type { ModelSource } from './model-source.js'
 import { Recogniser } from './recogniser.js'
 import { signingKey } from './signature.js'
-import { type EnrolmentArtefact, readArtefact } from '../templates/artefact.js'
+import { readArtefact } from '../templates/artefact.js'
+import type { EnrolmentModels } from '../templates/text-model.js'
+import { openComparer } from './comparer.js'
 
 /** The models that a process serves, by name, with the manifest that declares them. */
 export interface ModelSet {
   manifest: Manifest
   models: ReadonlyMap<string, Classifier | Recogniser>
   /** How users of one's own are told apart; undefined where training could not say. */
-  enrolment: EnrolmentArtefact | undefined
+  enrolment: EnrolmentModels | undefined
   /** Whether a model's candidates come without scores. */
   hidesScores(entry: ManifestEntry): boolean
   /** Frees all that is native of them. */
@@ -80,7 +82,6 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
     width: featureOrder(entry.features, manifest.keys).length,
     hideScores: hidesScores(entry),
   })
-  const enrolment = await readEnrolment(manifest, source)
   // Read at once, and opened one after the other: the event loop stands still for each, and a service that reloads
   // answers in between.
   let before: Promise<unknown> = Promise.resolve()
@@ -94,7 +95,9 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
     before = opening
     return opening
   })
+  const opening = openEnrolment(manifest, source)
   const release = async () => {
+    await opening.then((opened) => opened?.release(), () => {})
     const settled = await Promise.allSettled(openings)
     await Promise.all(settled.map((one) => one.status === 'fulfilled' && one.value.release()))
   }
@@ -106,6 +109,7 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
       const recognisers = byName as ReadonlyMap<string, Recogniser>
       byName.set(entry.name, await Recogniser.compose(entry, recognisers, optionsOf(entry)))
     }
+    const enrolment = (await opening)?.models
     const models = new Map(wanted.map(({ name }) => [name, byName.get(name) as Classifier | Recogniser]))
     return { manifest, models, enrolment, hidesScores, release }
   } catch (error) {
@@ -115,16 +119,21 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
   }
 }
 
-/** @throws KSR_MODEL_FILE where it is not what this service reads */
-async function readEnrolment(manifest: Manifest, source: ModelSource): Promise<EnrolmentArtefact | undefined> {
-  if (manifest.enrolment === undefined) return undefined
-  const { file } = manifest.enrolment
-  const bytes = await readPinned(source, file, manifest)
-  try {
-    return readArtefact(bytes)
-  } catch (error) {
-    throw coded('KSR_MODEL_FILE', [source.locate(file), (error as Error).message])
-  }
+/**
+ * What users of one's own are told apart with, where training could say it.
+ * @throws KSR_MODEL_FILE where it is not what this service reads, or does not compare as training did
+ */
+async function openEnrolment({ enrolment, ...manifest }: Manifest, source: ModelSource) {
+  if (enrolment === undefined) return undefined
+  const { file, graph } = enrolment
+  const [bytes, graphBytes] = await Promise.all([
+    readPinned(source, file, manifest),
+    readPinned(source, graph, manifest),
+  ])
+  const artefact = readArtefact(bytes, (reason) => coded('KSR_MODEL_FILE', [source.locate(file), reason]))
+  const comparer = await openComparer(graph, graphBytes)
+  const models: EnrolmentModels = { artefact, compare: comparer.compare }
+  return { models, release: comparer.release }
 }
 
 function isComposed(entry: ManifestEntry): entry is ComposedEntry {

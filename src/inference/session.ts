@@ -14,7 +14,7 @@ const SCORE_TOLERANCE = 1e-4
 // home, and uploads. Nothing about anybody's typing leaves this process.
 process.env.ORT_DISABLE_TELEMETRY = '1'
 
-const SESSION_OPTIONS: InferenceSession.SessionOptions = {
+export const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   // A row is microseconds of work: handing parts of it to other threads costs more than it saves.
   intraOpNumThreads: 1,
   interOpNumThreads: 1,

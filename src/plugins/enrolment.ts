@@ -16,6 +16,7 @@ declare module 'fastify' {
   }
 }
 
+const NO_TEMPLATES = 'its models have no templates to enrol with'
 const SWEEP_MS = 3_600_000
 /** Only an operator mends it. */
 const RETRY_S = 3600
@@ -30,7 +31,7 @@ export const enrolment = fp(
     app.addHook('onClose', () => close())
     app.decorate('enrolment', () => {
       if (missing !== undefined) throw unavailable(missing)
-      if (app.models.enrolment === undefined) throw unavailable('its models have no templates')
+      if (app.models.enrolment === undefined) throw unavailable(NO_TEMPLATES)
       opening ??= open().catch((error) => {
         opening = undefined
         throw error
@@ -51,7 +52,7 @@ export const enrolment = fp(
         clearInterval(sweeping)
         await store.close()
       }
-      return new Enrolment({ ...config, store, vault, artefact: () => app.models.enrolment as NonNullable<typeof app.models.enrolment> })
+      return new Enrolment({ ...config, store, vault, models: () => app.models.enrolment ?? none() })
     }
 
     async function openStore(): Promise<Store> {
@@ -86,4 +87,9 @@ function missingOf({ functionName, enrolmentTable, enrolmentKeys }: Config): str
 
 function unavailable(reason: string): Error {
   return coded('KSR_NO_ENROLMENT', [reason], { retryAfter: RETRY_S })
+}
+
+/** Models that were exchanged for others that can't do it. */
+function none(): never {
+  throw unavailable(NO_TEMPLATES)
 }

@@ -5,8 +5,8 @@ import { coded } from '../errors.js'
 import type { Store } from '../stores/store.js'
 
 export interface IdempotencyOptions {
-  store: () => Store
-  vault: () => Vault
+  /** Where answers are kept, and what seals them. */
+  open: () => Promise<{ store: Store; vault: Vault }>
 }
 
 /** What is kept under a key: of what request, and once that is answered, how. */
@@ -41,26 +41,28 @@ const HEADERS = ['content-type', 'etag', 'location']
  * Answers of success are kept for a day, sealed; after a caller's mistake the key is free again. Where the service failed,
  * nobody knows what was done, and it may still go on: the key is free after a minute.
  */
-export const idempotency = fp(async (app: FastifyInstance, { store, vault }: IdempotencyOptions) => {
+export const idempotency = fp(async (app: FastifyInstance, { open }: IdempotencyOptions) => {
   const marks = new WeakMap<FastifyRequest, Mark>()
 
   /** Keeps it for so many seconds, and resolves to its version, or undefined where another request was faster. */
-  function keep(
+  async function keep(
     { partition, key }: Pick<Mark, 'partition' | 'key'>,
     kept: Kept,
     seconds: number,
     version?: string,
   ) {
-    const bytes = vault().seal(Buffer.from(JSON.stringify(kept)), placeOf(partition, key))
-    return store().put({ partition, key, bytes, expires: now() + seconds }, version)
+    const { store, vault } = await open()
+    const bytes = vault.seal(Buffer.from(JSON.stringify(kept)), placeOf(partition, key))
+    return store.put({ partition, key, bytes, expires: now() + seconds }, version)
   }
 
   /** What is kept under the first of the keys that has anything. */
   async function find(partition: string, keys: readonly string[]): Promise<Kept | undefined> {
+    const { store, vault } = await open()
     for (const key of keys) {
-      const record = await store().get(partition, key)
+      const record = await store.get(partition, key)
       if (record === undefined) continue
-      return JSON.parse(Buffer.from(vault().open(record.bytes, placeOf(partition, key))).toString())
+      return JSON.parse(Buffer.from(vault.open(record.bytes, placeOf(partition, key))).toString())
     }
   }
 
@@ -68,10 +70,11 @@ export const idempotency = fp(async (app: FastifyInstance, { store, vault }: Ide
   app.addHook('preHandler', async (request, reply) => {
     const sent = request.headers['idempotency-key']
     if (sent === undefined || !WRITES.includes(request.method)) return
+    const { vault } = await open()
     const partition = `idempotency/${request.caller}`
     // Keys often have the name of somebody in them, who may be deleted long before a day is over.
-    const keys = vault().fingerprints(JSON.stringify([partition, keyOf(sent)]))
-    const prints = vault().fingerprints(JSON.stringify([request.method, request.url, request.body]))
+    const keys = vault.fingerprints(JSON.stringify([partition, keyOf(sent)]))
+    const prints = vault.fingerprints(JSON.stringify([request.method, request.url, request.body]))
     const kept = await find(partition, keys)
     if (kept === undefined) {
       const mark = { partition, key: keys[0] as string, request: prints[0] as string }
@@ -94,7 +97,7 @@ export const idempotency = fp(async (app: FastifyInstance, { store, vault }: Ide
     try {
       if (reply.statusCode < 300)
         await keep(mark, { request: mark.request, answer: answerOf(reply, payload) }, KEEP_S, mark.version)
-      else await store().delete(mark.partition, mark.key, mark.version)
+      else await (await open()).store.delete(mark.partition, mark.key, mark.version)
     } catch (err) {
       // It is done: whoever hears of it will not ask again.
       request.log.error({ err }, 'the answer is not kept for its idempotency key')

@@ -12,7 +12,7 @@ import type { Ranges } from '../keystroke/quality.js'
 import type { ModelState } from '../schemas/health.js'
 import type { ModelCard } from '../schemas/model.js'
 import type { UserId } from '../schemas/recognition.js'
-import type { EnrolmentArtefact } from '../templates/artefact.js'
+import type { EnrolmentModels } from '../templates/text-model.js'
 
 /** The loaded models, as routes see them; from one turn of the event loop to the next they may be others. */
 export interface Models {
@@ -25,7 +25,7 @@ export interface Models {
   /** What is known of each model, in the manifest's order. */
   cards: readonly ModelCard[]
   /** How users of one's own are told apart; undefined where training could not say. */
-  enrolment: EnrolmentArtefact | undefined
+  enrolment: EnrolmentModels | undefined
   /** @throws KSR_MODEL_NOT_FOUND */
   get(name: string): Classifier | Recogniser
   /** @throws KSR_MODEL_NOT_FOUND */

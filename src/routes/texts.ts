@@ -74,7 +74,7 @@ export const texts: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
       const enrolment = await app.enrolment()
       const text = await enrolment.text(request.caller, request.params.text)
       reply.header('etag', entityTag(text.version))
-      if (isNotModified(request, text.version)) return reply.code(304).send()
+      if (isNotModified(request, text.version)) return reply.code(304).send(null)
       return enrolment.described(text)
     },
   )

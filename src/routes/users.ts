@@ -93,7 +93,7 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
       const { enrolment, text } = await textOf(request)
       const user = await enrolment.user(text, request.params.user)
       reply.header('etag', entityTag(user.version))
-      if (isNotModified(request, user.version)) return reply.code(304).send()
+      if (isNotModified(request, user.version)) return reply.code(304).send(null)
       return enrolment.profile(text, user)
     },
   )

@@ -76,32 +76,37 @@ export type EnrolmentArtefact = Static<typeof Artefact>
 export type DecisionPoint = EnrolmentArtefact['decision']['points'][number]
 
 /**
- * @throws Error with the reason where it has another form than this service reads, or contradicts itself
+ * @param refuse makes an error of a reason
+ * @throws where it has another form than this service reads, or contradicts itself
  */
-export function readArtefact(bytes: Uint8Array): EnrolmentArtefact {
-  const artefact: unknown = JSON.parse(Buffer.from(bytes).toString())
+export function readArtefact(bytes: Uint8Array, refuse: (reason: string) => Error): EnrolmentArtefact {
+  const artefact: unknown = parse(bytes, refuse)
   const fault = Value.Errors(Artefact, artefact).First()
-  if (fault !== undefined) throw new Error(`${fault.path}: ${fault.message}`)
+  if (fault !== undefined) throw refuse(`${fault.path}: ${fault.message}`)
   const { shipped, general, keys } = artefact as EnrolmentArtefact
-  checkWidths('shipped', shipped, widthOf(keys))
-  checkWidths('general', general, KINDS.length)
+  const checkLength = (at: string, { length }: ArrayLike<number>, wanted: number) => {
+    if (length !== wanted) throw refuse(`${at}: it has ${length} numbers, not ${wanted}`)
+  }
+  for (const part of ['median', 'middle', 'deviation', 'slope', 'weights'] as const) {
+    checkLength(`/shipped/${part}`, shipped[part], widthOf(keys))
+    checkLength(`/general/${part}`, general[part], KINDS.length)
+  }
   for (const part of ['centres', 'spreads'] as const) {
-    if (floats(shipped.cohort[part]).length !== shipped.cohort.users * widthOf(keys)) {
-      throw new Error(`/shipped/cohort/${part}: it is not of ${shipped.cohort.users} users`)
-    }
+    checkLength(`/shipped/cohort/${part}`, floats(shipped.cohort[part]), shipped.cohort.users * widthOf(keys))
   }
   return artefact as EnrolmentArtefact
+}
+
+function parse(bytes: Uint8Array, refuse: (reason: string) => Error): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    throw refuse('it is not JSON')
+  }
 }
 
 /** Numbers that were packed as little-endian float32 in base64. */
 export function floats(packed: string): Float32Array {
   const bytes = Buffer.from(packed, 'base64')
   return Float32Array.from({ length: bytes.length >> 2 }, (_, i) => bytes.readFloatLE(4 * i))
-}
-
-function checkWidths(name: string, of: Record<string, unknown>, width: number): void {
-  for (const part of ['median', 'middle', 'deviation', 'slope', 'weights']) {
-    const { length } = of[part] as number[]
-    if (length !== width) throw new Error(`/${name}/${part}: it has ${length} numbers, not ${width}`)
-  }
 }

@@ -1,228 +1,195 @@
+import type { FeatureRow } from '../keystroke/times.js'
 import type { Template } from './template.js'
 
-/**
- * Features of one weight share a logarithm, that of the product of their 1 + d²; so many factors stay within float64,
- * however far a typing is from a template.
- */
-const MOST_FACTORS = 16
-/** How many groups are looked at between two thoughts about who can still be the best. */
-const BLOCK = 6
+/** Features of one weight share a logarithm, that of the product of their 1 + d²; so many stay within float32. */
+export const TOGETHER = 3
 
-/** How evidence is weighed: which features count, in the order in which they are looked at, heaviest first. */
+/**
+ * Templates as they are compared, in float32: of each of TOGETHER factors the centres and the scales, 1 / (spread · √ν),
+ * [groups, columns]; −(ν + 1) / 2 · weight of each group; and of each column −Σ weight · ln spread.
+ */
+export interface Packed {
+  groups: number
+  columns: number
+  centres: Float32Array[]
+  scales: Float32Array[]
+  factors: Float32Array
+  constants: Float32Array
+}
+
+/**
+ * What compares rows [TOGETHER · groups] with all columns of what is packed when it is asked:
+ * evidence[u] = constant_u + Σ_g factor_g · ln Π_k (1 + ((row_kg − centre_kgu) · scale_kgu)²), for all columns.
+ */
+export type Comparer = (packed: () => Packed) => (row: FeatureRow) => Promise<Float32Array>
+
+/** How evidence is weighed: which features count, in groups of one weight. */
 export class Weighing {
-  /** The features that count. */
-  readonly features: Int32Array
-  /** Where each group of features of one weight ends. */
-  readonly ends: Int32Array
-  /** −(ν + 1) / 2 · weight of each group. */
-  readonly factors: Float64Array
-  readonly degrees: number
+  readonly groups: number
+  /** The feature at each place of the groups, factor by factor; −1 where a group has fewer. */
+  readonly #features: Int32Array
+  readonly #factors: Float32Array
   readonly #weights: ArrayLike<number>
+  readonly #degrees: number
 
   constructor(weights: ArrayLike<number>, degrees: number) {
     const order = Array.from(weights, (_, feature) => feature)
       .filter((feature) => (weights[feature] as number) > 0)
       .sort((a, b) => (weights[b] as number) - (weights[a] as number) || a - b)
-    const ends: number[] = []
-    const factors: number[] = []
-    for (let start = 0; start < order.length; ) {
-      const weight = weights[order[start] as number] as number
-      let end = start + 1
-      while (end < order.length && end - start < MOST_FACTORS && weights[order[end] as number] === weight) end++
-      ends.push(end)
-      factors.push((-(degrees + 1) / 2) * weight)
-      start = end
+    const groups: number[][] = []
+    for (const feature of order) {
+      const last = groups.at(-1)
+      if (last && last.length < TOGETHER && weights[last[0] as number] === weights[feature]) last.push(feature)
+      else groups.push([feature])
     }
-    this.features = Int32Array.from(order)
-    this.ends = Int32Array.from(ends)
-    this.factors = Float64Array.from(factors)
-    this.degrees = degrees
+    this.groups = groups.length
+    this.#features = Int32Array.from({ length: TOGETHER * groups.length }, (_, place) => {
+      const group = groups[place % groups.length] as number[]
+      return group[Math.floor(place / groups.length)] ?? -1
+    })
+    this.#factors = Float32Array.from(groups, ([feature]) => (-(degrees + 1) / 2) * (weights[feature as number] as number))
     this.#weights = weights
+    this.#degrees = degrees
   }
 
-  /** An expanded row, in the order of the features. */
-  ordered(row: Float64Array): Float64Array {
-    const ordered = new Float64Array(this.features.length)
-    for (let i = 0; i < ordered.length; i++) ordered[i] = row[this.features[i] as number] as number
-    return ordered
+  /** The features of an expanded row that count, at their places. */
+  row(expanded: Float64Array): FeatureRow {
+    return Float32Array.from(this.#features, (feature) => (feature === -1 ? 0 : (expanded[feature] as number)))
   }
 
-  /** A template as it is compared: centre and 1 / (spread · √ν) of each feature by turns; and −Σ weight · ln spread. */
-  packed({ centre, spread }: Template): { numbers: Float32Array; constant: number } {
-    const numbers = new Float32Array(2 * this.features.length)
+  /** Nobody, with room for so many. */
+  packed(columns: number): Packed {
+    const { groups } = this
+    const numbers = () => Array.from({ length: TOGETHER }, () => new Float32Array(groups * columns))
+    const constants = new Float32Array(columns)
+    return { groups, columns, centres: numbers(), scales: numbers(), factors: this.#factors, constants }
+  }
+
+  /** Puts a template into a column. */
+  put({ groups, columns, centres, scales, constants }: Packed, column: number, { centre, spread }: Template): void {
     let constant = 0
-    for (let i = 0; i < this.features.length; i++) {
-      const feature = this.features[i] as number
+    for (let place = 0; place < this.#features.length; place++) {
+      const feature = this.#features[place] as number
+      if (feature === -1) continue
+      const factor = Math.floor(place / groups)
+      const at = (place % groups) * columns + column
       const width = spread[feature] as number
-      numbers[2 * i] = centre[feature] as number
-      numbers[2 * i + 1] = 1 / (width * Math.sqrt(this.degrees))
+      ;(centres[factor] as Float32Array)[at] = centre[feature] as number
+      ;(scales[factor] as Float32Array)[at] = 1 / (width * Math.sqrt(this.#degrees))
       constant -= (this.#weights[feature] as number) * Math.log(width)
     }
-    return { numbers, constant }
-  }
-}
-
-/** A user among those that a typing was compared with. */
-export interface Rival<Id> {
-  id: Id
-  evidence: number
-}
-
-/**
- * The templates of a text's users, packed so that one pass over memory compares a typing with all of them:
- * evidence(row, u) = Σ_f weight_f · (−(ν + 1)/2 · ln(1 + ((row_f − centre_uf) / spread_uf)² / ν) − ln spread_uf).
- */
-export class Gallery<Id = string> {
-  readonly #weighing: Weighing
-  readonly #places = new Map<Id, number>()
-  readonly #ids: Id[] = []
-  #numbers = new Float32Array(0)
-  #constants = new Float64Array(0)
-
-  constructor(weighing: Weighing) {
-    this.#weighing = weighing
+    constants[column] = constant
   }
 
-  get size(): number {
-    return this.#ids.length
-  }
-
-  /** Puts a user in, or another template in the place of theirs. */
-  set(id: Id, template: Template): void {
-    const { numbers, constant } = this.#weighing.packed(template)
-    let place = this.#places.get(id)
-    if (place === undefined) {
-      place = this.#ids.length
-      if (place === this.#constants.length) this.#grow(Math.max(64, 2 * place))
-      this.#ids.push(id)
-      this.#places.set(id, place)
-    }
-    this.#numbers.set(numbers, place * numbers.length)
-    this.#constants[place] = constant
-  }
-
-  /** Takes a user out: nothing of the template stays in memory. */
-  delete(id: Id): void {
-    const place = this.#places.get(id)
-    if (place === undefined) return
-    const width = 2 * this.#weighing.features.length
-    const last = this.#ids.length - 1
-    const moved = this.#ids[last] as Id
-    this.#numbers.copyWithin(place * width, last * width, (last + 1) * width)
-    this.#numbers.fill(0, last * width, (last + 1) * width)
-    this.#constants[place] = this.#constants[last] as number
-    this.#ids[place] = moved
-    this.#places.set(moved, place)
-    this.#ids.pop()
-    this.#places.delete(id)
-  }
-
-  /** What typings of one person, fused by a divisor, say for everybody, in the order in which they were put in. */
-  evidence(rows: readonly Float64Array[], divisor = 1): Float64Array {
-    const ordered = rows.map((row) => this.#weighing.ordered(row))
-    return Float64Array.from(this.#ids, (_, place) => this.#all(ordered, place) / divisor)
-  }
-
-  /**
-   * Those with most evidence, exactly: evidence only falls from feature to feature, so whoever is behind what others
-   * have in the end can be left.
-   * @param rows expanded rows of typings of one person
-   * @param divisor by which their sum is fused
-   * @param most how many are wanted
-   * @param margin everybody is answered who is this close behind the best, however many they are
-   * @returns the best first, equal ones by id
-   */
-  best(rows: readonly Float64Array[], divisor: number, most: number, margin: number): Rival<Id>[] {
-    const ordered = rows.map((row) => this.#weighing.ordered(row))
-    const count = this.#ids.length
-    const groups = this.#weighing.ends.length
-    const sums = new Float64Array(count)
-    const left = new Int32Array(count)
-    for (let place = 0; place < count; place++) {
-      left[place] = place
-      sums[place] = rows.length * (this.#constants[place] as number)
-    }
-    let active = count
-    for (let group = 0; group < groups; group += BLOCK) {
-      const end = Math.min(group + BLOCK, groups)
-      for (let i = 0; i < active; i++) {
-        const place = left[i] as number
-        sums[place] = (sums[place] as number) + this.#part(ordered, place, group, end)
-      }
-      if (end === groups || active <= most) continue
-      const bound = this.#bound(ordered, sums, left, active, end, most, margin * divisor)
-      let kept = 0
-      for (let i = 0; i < active; i++) {
-        const place = left[i] as number
-        if ((sums[place] as number) >= bound) left[kept++] = place
-      }
-      active = kept
-    }
-    const rivals = Array.from(left.subarray(0, active), (place) => ({
-      id: this.#ids[place] as Id,
-      evidence: (sums[place] as number) / divisor,
-    }))
-    return rivals.sort((a, b) => b.evidence - a.evidence || (a.id < b.id ? -1 : 1))
-  }
-
-  /** What those who are in front now are sure to reach: less than that is neither among the wanted nor close to the best. */
-  #bound(
-    ordered: readonly Float64Array[],
-    sums: Float64Array,
-    left: Int32Array,
-    active: number,
-    group: number,
-    most: number,
-    margin: number,
-  ): number {
-    const front: number[] = []
-    for (let i = 0; i < active; i++) {
-      const place = left[i] as number
-      const sum = sums[place] as number
-      if (front.length === most && !(sum > (sums[front[most - 1] as number] as number))) continue
-      let at = front.length === most ? most - 1 : front.push(place) - 1
-      for (; at > 0 && (sums[front[at - 1] as number] as number) < sum; at--) front[at] = front[at - 1] as number
-      front[at] = place
-    }
-    const { length: groups } = this.#weighing.ends
-    const reached = front.map((place) => (sums[place] as number) + this.#part(ordered, place, group, groups))
-    return Math.min(Math.max(...reached) - margin, Math.min(...reached))
-  }
-
-  #all(ordered: readonly Float64Array[], place: number): number {
-    const { length: groups } = this.#weighing.ends
-    return ordered.length * (this.#constants[place] as number) + this.#part(ordered, place, 0, groups)
-  }
-
-  /** What some groups of features say for one user. */
-  #part(ordered: readonly Float64Array[], place: number, from: number, to: number): number {
-    const { features, ends, factors } = this.#weighing
-    const numbers = this.#numbers
-    const start = place * 2 * features.length
+  /** What an expanded row says for one user. */
+  evidence(expanded: Float64Array, { centre, spread }: Template): number {
     let sum = 0
-    for (let r = 0; r < ordered.length; r++) {
-      const row = ordered[r] as Float64Array
-      let i = from === 0 ? 0 : (ends[from - 1] as number)
-      for (let group = from; group < to; group++) {
-        const end = ends[group] as number
-        let product = 1
-        for (; i < end; i++) {
-          const at = start + 2 * i
-          const distance = ((row[i] as number) - (numbers[at] as number)) * (numbers[at + 1] as number)
-          product *= 1 + distance * distance
-        }
-        sum += (factors[group] as number) * Math.log(product)
-      }
+    for (const feature of this.#features) {
+      if (feature === -1) continue
+      const width = spread[feature] as number
+      const distance = ((expanded[feature] as number) - (centre[feature] as number)) / width
+      const density = (-(this.#degrees + 1) / 2) * Math.log1p((distance * distance) / this.#degrees)
+      sum += (this.#weights[feature] as number) * (density - Math.log(width))
     }
     return sum
   }
+}
 
-  #grow(capacity: number): void {
-    const numbers = new Float32Array(capacity * 2 * this.#weighing.features.length)
-    numbers.set(this.#numbers)
-    const constants = new Float64Array(capacity)
-    constants.set(this.#constants)
-    this.#numbers = numbers
-    this.#constants = constants
+/** The fewest columns that are added at once. */
+const FEWEST_COLUMNS = 16
+const GROWTH = 1.25
+
+/** The templates of a text's users, packed behind those of its cohort: one run compares a typing with all of them. */
+export class Gallery {
+  /** The users, in the order of their columns. */
+  readonly users: string[] = []
+  readonly #weighing: Weighing
+  readonly #cohort: number
+  readonly #places = new Map<string, number>()
+  readonly #compare: (row: FeatureRow) => Promise<Float32Array>
+  #packed: Packed
+  /** How often somebody was put where somebody else had been. */
+  #moved = 0
+
+  constructor(weighing: Weighing, cohort: readonly Template[], comparer: Comparer) {
+    this.#weighing = weighing
+    this.#cohort = cohort.length
+    this.#packed = weighing.packed(cohort.length)
+    for (const [member, template] of cohort.entries()) weighing.put(this.#packed, member, template)
+    this.#compare = comparer(() => this.#packed)
+  }
+
+  /** Puts a user in, or another template in the place of theirs. */
+  set(user: string, template: Template): void {
+    let place = this.#places.get(user)
+    if (place === undefined) {
+      place = this.users.push(user) - 1
+      this.#places.set(user, place)
+      this.#makeRoom()
+    }
+    this.#weighing.put(this.#packed, this.#cohort + place, template)
+  }
+
+  /** Takes a user out: nothing of the template stays in memory. */
+  delete(user: string): void {
+    const place = this.#places.get(user)
+    if (place === undefined) return
+    const last = this.users.length - 1
+    const { columns, centres, scales, constants } = this.#packed
+    for (const numbers of [...centres, ...scales, constants]) {
+      for (let start = 0; start < numbers.length; start += columns) {
+        numbers[start + this.#cohort + place] = numbers[start + this.#cohort + last] as number
+        numbers[start + this.#cohort + last] = 0
+      }
+    }
+    const moved = this.users[last] as string
+    this.users[place] = moved
+    this.#places.set(moved, place)
+    this.users.pop()
+    this.#places.delete(user)
+    this.#moved++
+  }
+
+  /**
+   * What typings of one person say for the members of the cohort and for the users, in the order of `users`.
+   * @param expanded rows of typings of one person
+   * @param divisor by which their sum is fused
+   */
+  async evidence(
+    expanded: readonly Float64Array[],
+    divisor: number,
+  ): Promise<{ cohort: Float64Array; users: Float64Array }> {
+    const rows = expanded.map((row) => this.#weighing.row(row))
+    let moved: number
+    let count: number
+    let runs: Float32Array[]
+    do {
+      moved = this.#moved
+      count = this.#cohort + this.users.length
+      runs = await Promise.all(rows.map(this.#compare))
+      // Who came meanwhile stands behind the others. Where somebody went, nobody knows whose numbers these are.
+    } while (moved !== this.#moved)
+    const fused = new Float64Array(count)
+    for (const run of runs) {
+      for (let column = 0; column < count; column++) fused[column] = (fused[column] as number) + (run[column] as number) / divisor
+    }
+    return { cohort: fused.subarray(0, this.#cohort), users: fused.subarray(this.#cohort) }
+  }
+
+  #makeRoom(): void {
+    const { columns } = this.#packed
+    if (this.#cohort + this.users.length <= columns) return
+    const wider = this.#weighing.packed(Math.max(columns + FEWEST_COLUMNS, Math.ceil(columns * GROWTH)))
+    const copy = (from: Float32Array, to: Float32Array) => {
+      for (let row = 0; row * columns < from.length; row++) {
+        to.set(from.subarray(row * columns, (row + 1) * columns), row * wider.columns)
+      }
+    }
+    for (let factor = 0; factor < TOGETHER; factor++) {
+      copy(this.#packed.centres[factor] as Float32Array, wider.centres[factor] as Float32Array)
+      copy(this.#packed.scales[factor] as Float32Array, wider.scales[factor] as Float32Array)
+    }
+    wider.constants.set(this.#packed.constants)
+    this.#packed = wider
   }
 }

@@ -1,8 +1,8 @@
 import { coded } from '../errors.js'
 import type { FeatureRow } from '../keystroke/times.js'
 import { type DecisionPoint, type EnrolmentArtefact, floats } from './artefact.js'
-import { countsOf, counterparts, expand, kindsOf, widthOf } from './expansion.js'
-import { Gallery, type Rival, Weighing } from './gallery.js'
+import { counterparts, expand, kindsOf, widthOf } from './expansion.js'
+import { type Comparer, Gallery, Weighing } from './gallery.js'
 import { location, type Population, type Template, templateOf } from './template.js'
 
 /** What a text is compared with: the population that the models were trained on, or one for texts of any length. */
@@ -15,16 +15,22 @@ export interface Experience {
   deviation: Float64Array
 }
 
-/** What a claim is compared by: the statistic and what decides it. */
-export interface Comparison {
-  statistic: number
-  point: DecisionPoint
+/** A user of a gallery whom typings are like. */
+export interface Rival {
+  user: string
+  evidence: number
+  /** How probable they are, of all there. */
+  posterior: number
 }
 
-/** As far behind the best, nobody has a share of the posterior that six decimals show, were they 100,000. */
-const MARGIN = 40
 /** The fewest typings that make a template. */
 export const FEWEST_SAMPLES = 3
+
+/** What users of one's own are told apart with: what training declares, and what compares. */
+export interface EnrolmentModels {
+  artefact: EnrolmentArtefact
+  compare: Comparer
+}
 
 /** How people are told apart who type one text: its population, its cohort, and how decisions are made. */
 export class TextModel {
@@ -34,12 +40,14 @@ export class TextModel {
   readonly #artefact: EnrolmentArtefact
   readonly #population: Population
   readonly #weighing: Weighing
-  readonly #cohort: Gallery<number>
+  readonly #comparer: Comparer
+  readonly #members: readonly Template[]
+  readonly #cohort: Gallery
 
   /**
    * @param experience what is known of a text of the general prior from those who type it; of none where it is left out
    */
-  constructor(artefact: EnrolmentArtefact, keys: number, prior: Prior, experience?: Experience) {
+  constructor({ artefact, compare }: EnrolmentModels, keys: number, prior: Prior, experience?: Experience) {
     this.keys = keys
     this.prior = prior
     this.version = artefact.version
@@ -48,15 +56,14 @@ export class TextModel {
       prior === 'shipped' ? shippedPopulation(artefact) : generalPopulation(artefact, keys, experience)
     this.#population = population
     this.#weighing = new Weighing(weights, artefact.constants.degrees)
-    this.#cohort = new Gallery(this.#weighing)
-    for (const [member, template] of cohortOf(artefact, population, keys, prior).entries()) {
-      this.#cohort.set(member, template)
-    }
+    this.#comparer = compare
+    this.#members = cohortOf(artefact, population, keys, prior)
+    this.#cohort = this.gallery()
   }
 
   /** A gallery for users of the text. */
   gallery(): Gallery {
-    return new Gallery(this.#weighing)
+    return new Gallery(this.#weighing, this.#members, this.#comparer)
   }
 
   /** The template of a user, from the `timings` rows of their typings. */
@@ -66,34 +73,62 @@ export class TextModel {
   }
 
   /**
-   * Those of the gallery whom the typings are most like, and how probable each is, of all there.
+   * The users of a gallery whom typings are most like, the best first, and what they say for the cohort.
    * @param rows `timings` rows of typings of one person
+   * @param most how many users are wanted
    */
-  identify(
+  async identify(
     gallery: Gallery,
     rows: readonly FeatureRow[],
     most: number,
-  ): (Rival<string> & { posterior: number })[] {
+  ): Promise<{ rivals: Rival[]; cohort: Float64Array }> {
     const expanded = rows.map((row) => expand(row, this.keys))
-    const rivals = gallery.best(expanded, this.#divisor(rows.length), most, MARGIN)
-    const [best] = rivals as [Rival<string>]
-    const odds = rivals.map(({ evidence }) => Math.exp(evidence - best.evidence))
-    const sum = odds.reduce((sum, one) => sum + one, 0)
-    return rivals.slice(0, most).map((rival, i) => ({ ...rival, posterior: (odds[i] as number) / sum }))
+    const { cohort, users: evidence } = await gallery.evidence(expanded, this.#divisor(rows.length))
+    const best = front(evidence, gallery.users, most)
+    const highest = evidence[best[0] as number] as number
+    let sum = 0
+    for (let place = 0; place < evidence.length; place++) sum += Math.exp((evidence[place] as number) - highest)
+    const rivals = best.map((place) => ({
+      user: gallery.users[place] as string,
+      evidence: evidence[place] as number,
+      posterior: Math.exp((evidence[place] as number) - highest) / sum,
+    }))
+    return { rivals, cohort }
   }
 
   /**
    * How much more typings are like a user than like the cohort: own · ē_u − cohort · T · ln mean over c of exp(ē_c / T),
    * without the member of the cohort that the user is.
+   * @param evidence for the user, and for the members of the cohort
+   * @param same the member that the user is, −1 for none
+   */
+  statistic(evidence: number, cohort: Float64Array, same: number): number {
+    const { own, cohort: share, temperature } = this.#artefact.decision
+    let most = Number.NEGATIVE_INFINITY
+    for (let member = 0; member < cohort.length; member++) {
+      if (member !== same) most = Math.max(most, cohort[member] as number)
+    }
+    let sum = 0
+    for (let member = 0; member < cohort.length; member++) {
+      if (member !== same) sum += Math.exp(((cohort[member] as number) - most) / temperature)
+    }
+    const count = same === -1 ? cohort.length : cohort.length - 1
+    return own * evidence - share * (most + temperature * Math.log(sum / count))
+  }
+
+  /**
+   * The statistic of one user, whoever else is enrolled.
    * @param rows `timings` rows of typings of one person
    */
-  statistic(template: Template, rows: readonly FeatureRow[]): number {
+  async compare(template: Template, rows: readonly FeatureRow[]): Promise<number> {
     const expanded = rows.map((row) => expand(row, this.keys))
     const divisor = this.#divisor(rows.length)
-    const own = new Gallery<number>(this.#weighing)
-    own.set(0, template)
-    const [evidence] = own.evidence(expanded, divisor) as unknown as [number]
-    return this.#compare(evidence, this.#cohort.evidence(expanded, divisor), this.sameUser(template))
+    const own = expanded.reduce((sum, row) => sum + this.#weighing.evidence(row, template), 0) / divisor
+    const [{ cohort }, same] = await Promise.all([
+      this.#cohort.evidence(expanded, divisor),
+      this.sameUser(template),
+    ])
+    return this.statistic(own, cohort, same)
   }
 
   /**
@@ -101,13 +136,13 @@ export class TextModel {
    * themselves than like their own template there.
    * @returns −1 where they are nobody of it
    */
-  sameUser({ centre }: Template): number {
-    const evidence = this.#cohort.evidence([Float64Array.from(centre)])
+  async sameUser({ centre }: Template): Promise<number> {
+    const { cohort } = await this.#cohort.evidence([Float64Array.from(centre)], 1)
     let best = 0
-    for (let member = 1; member < evidence.length; member++) {
-      if ((evidence[member] as number) > (evidence[best] as number)) best = member
+    for (let member = 1; member < cohort.length; member++) {
+      if ((cohort[member] as number) > (cohort[best] as number)) best = member
     }
-    const statistic = this.#compare(evidence[best] as number, evidence, best)
+    const statistic = this.statistic(cohort[best] as number, cohort, best)
     return statistic >= this.#artefact.decision.sameUser ? best : -1
   }
 
@@ -196,20 +231,22 @@ export class TextModel {
   #divisor(attempts: number): number {
     return 1 + (attempts - 1) * this.#artefact.decision.correlation
   }
+}
 
-  #compare(own: number, others: Float64Array, without: number): number {
-    const { own: ownShare, cohort, temperature } = this.#artefact.decision
-    let most = Number.NEGATIVE_INFINITY
-    for (let member = 0; member < others.length; member++) {
-      if (member !== without) most = Math.max(most, others[member] as number)
-    }
-    let sum = 0
-    for (let member = 0; member < others.length; member++) {
-      if (member !== without) sum += Math.exp(((others[member] as number) - most) / temperature)
-    }
-    const count = without === -1 ? others.length : others.length - 1
-    return ownShare * own - cohort * (most + temperature * Math.log(sum / count))
+/** The places of the greatest, the greatest first, equal ones by the users' ids. */
+function front(evidence: Float64Array, users: readonly string[], most: number): number[] {
+  const before = (a: number, b: number) => {
+    const ahead = (evidence[a] as number) - (evidence[b] as number)
+    return ahead > 0 || (ahead === 0 && (users[a] as string) < (users[b] as string))
   }
+  const best: number[] = []
+  for (let place = 0; place < evidence.length; place++) {
+    if (best.length === most && !before(place, best[most - 1] as number)) continue
+    let at = best.length === most ? most - 1 : best.push(place) - 1
+    for (; at > 0 && before(place, best[at - 1] as number); at--) best[at] = best[at - 1] as number
+    best[at] = place
+  }
+  return best
 }
 
 interface Weighed {
