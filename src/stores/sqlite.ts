@@ -34,7 +34,7 @@ const BUSY_MS = 5000
 const ATTEMPTS = 40
 const PAUSE_MS = 25
 /** How many records are dropped in one transaction, in which nobody else can write. */
-const DROPPED = 1000
+const DROPPED = 250
 
 export interface SqliteOptions {
   /** The clock, Unix ms. */
