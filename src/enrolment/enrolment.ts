@@ -226,7 +226,7 @@ export class Enrolment {
     { top = 0, fpir = DEFAULT_FPIR }: PredictQuery,
   ): Promise<Omit<Recognition, 'quality'>> {
     const { model, gallery, ready } = await this.#galleries.of(text)
-    const { size } = gallery
+    const { length: size } = gallery.users
     // Before it is looked at who is there: what can't be asked can't be asked of anybody.
     model.identificationThreshold(model.pointOf(FEWEST_SAMPLES, rows.length), fpir, Math.max(1, size))
     if (size === 0) throw coded('KSR_NOBODY_ENROLLED', [text.name, FEWEST_SAMPLES])

@@ -57,11 +57,11 @@ export const enrolment = fp(
 
     async function openStore(): Promise<Store> {
       if (enrolmentTable !== '') {
-        const { DynamoDbStore } = await import('../stores/dynamodb.js')
-        return DynamoDbStore.open(enrolmentTable)
+        const { openDynamoDb } = await import('../stores/dynamodb.js')
+        return openDynamoDb(enrolmentTable)
       }
-      const { SqliteStore } = await import('../stores/sqlite.js')
-      return SqliteStore.open(join(dataDir, 'enrolment.db'))
+      const { openSqlite } = await import('../stores/sqlite.js')
+      return openSqlite(join(dataDir, 'enrolment.db'))
     }
 
     async function keysOfFile(): Promise<readonly string[]> {
