@@ -90,6 +90,8 @@ const MESSAGES = {
   KSR_CONFIG: [500, 'The environment is not right: %s.'],
   KSR_MANIFEST: [500, '%s: %s.'],
   KSR_MODEL_FILE: [500, '%s: %s.'],
+  KSR_STORE: [500, '%s: %s.'],
+  KSR_RECORD_TOO_LARGE: [500, 'A record of %s bytes is larger than the %s that can be kept.'],
 } as const satisfies Record<string, [number, string]>
 
 export type ErrorCode = keyof typeof MESSAGES

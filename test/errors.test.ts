@@ -45,7 +45,14 @@ t.test(
   async (t) => {
     const source = readFileSync(new URL('../src/errors.ts', import.meta.url), 'utf8')
     const defined = [...source.matchAll(/^ {2}(KSR_[A-Z_]+): \[/gm)].map(([, code]) => code)
-    const others = ['KSR_CONFIG', 'KSR_MANIFEST', 'KSR_MODEL_FILE', 'KSR_UNKNOWN_EVENT']
+    const others = [
+      'KSR_CONFIG',
+      'KSR_MANIFEST',
+      'KSR_MODEL_FILE',
+      'KSR_RECORD_TOO_LARGE',
+      'KSR_STORE',
+      'KSR_UNKNOWN_EVENT',
+    ]
     // The inference protocol has no place for a code: the log has it.
     t.same(defined.sort(), [...CALLERS, ...others, 'KSR_TENSORS'].sort())
   },

@@ -1,3 +1,5 @@
+import { coded } from '../errors.js'
+
 /**
  * Bytes under a key of a partition, with a version that changes with each write. Keys and partitions are any
  * string of 1 up to 1,024 bytes of UTF-8.
@@ -40,10 +42,19 @@ export interface Store {
   drop(partition: string): Promise<void>
   /**
    * What was written or deleted since `cursor`, and the cursor to go on from; for '' no changes, only the cursor.
-   * It may repeat some; it misses none that was acknowledged before the call.
+   * It may repeat some; it misses none that was acknowledged before the call. Deletions are remembered for an hour at
+   * least: who has not asked for so long has to begin anew.
    */
   changes(partition: string, cursor: string): Promise<{ changes: Change[]; cursor: string }>
   /** Removes what is past its time, and what is remembered of old deletions; how many records that were. */
   sweep(): Promise<number>
   close(): Promise<void>
+}
+
+/** What DynamoDB takes is 400 KiB with the keys and all names. */
+export const LARGEST = 390_000
+
+/** @throws KSR_RECORD_TOO_LARGE where a record is larger than every store can keep */
+export function checkSize({ length }: Uint8Array): void {
+  if (length > LARGEST) throw coded('KSR_RECORD_TOO_LARGE', [length, LARGEST])
 }
