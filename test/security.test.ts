@@ -10,7 +10,11 @@ const ROOT = join(import.meta.dirname, '..')
 const FOLDER = 'docs/security'
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 /** In these a link to a test has its title. */
-const WITH_PROOFS = ['SECURITY.md', ...readdirSync(join(ROOT, FOLDER)).map((name) => `${FOLDER}/${name}`)]
+const WITH_PROOFS = [
+  'SECURITY.md',
+  'docs/biometric-data.md',
+  ...readdirSync(join(ROOT, FOLDER)).map((name) => `${FOLDER}/${name}`),
+]
 const TEST = /^test\/.*\.test\.ts$|^training\/tests\/.*\.py$/
 
 const proofs = (document: string, paper: string) =>
