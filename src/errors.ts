@@ -53,7 +53,10 @@ const MESSAGES = {
   KSR_TEXT_DIFFERS: [409, 'There is a text "%s" already, of %s keys and the prior "%s".'],
   KSR_REPLAYED: [409, 'This typing is one that was sent before, or all but one: nobody types twice alike.'],
   KSR_NOT_READY: [409, 'The user "%s" has %s samples of the %s that it takes to recognise somebody.'],
-  KSR_NOBODY_ENROLLED: [409, 'The text "%s" has no user with the %s samples that it takes to recognise somebody.'],
+  KSR_NOBODY_ENROLLED: [
+    409,
+    'The text "%s" has no user with the %s samples that it takes to recognise somebody.',
+  ],
   KSR_LIMIT: [409, 'There can be no more than %s %s.'],
   KSR_CONFLICT: [409, 'Somebody else was changing the same at the same time.'],
   KSR_IDEMPOTENT_REQUEST_PENDING: [409, 'The first request with this Idempotency-Key is not answered yet.'],

@@ -16,7 +16,14 @@ import {
 import type { Keystroke } from '../schemas/sample.js'
 import type { Store } from '../stores/store.js'
 import type { DecisionPoint } from '../templates/artefact.js'
-import { type EnrolmentModels, FEWEST_SAMPLES, type Prior, type Rival, type TextModel } from '../templates/text-model.js'
+import {
+  type EnrolmentModels,
+  FEWEST_SAMPLES,
+  MODEL,
+  type Prior,
+  type Rival,
+  type TextModel,
+} from '../templates/text-model.js'
 import { openArchive, sealArchive } from './archive.js'
 import { Galleries, type Ready } from './galleries.js'
 import { isReplay } from './replays.js'
@@ -126,7 +133,8 @@ export class Enrolment {
     check(found?.version)
     const wanted = prior ?? found?.prior ?? (shipped ? 'shipped' : 'general')
     if (found !== undefined) {
-      if (found.keys !== keys || found.prior !== wanted) throw coded('KSR_TEXT_DIFFERS', [name, found.keys, found.prior])
+      if (found.keys !== keys || found.prior !== wanted)
+        throw coded('KSR_TEXT_DIFFERS', [name, found.keys, found.prior])
       return { text: found, made: false }
     }
     if ((await this.#texts.count(tenant)) >= this.#limits.maxTexts) {
@@ -372,7 +380,8 @@ export class Enrolment {
 
   async #checkRoom(text: Text): Promise<void> {
     const { maxEnrolled } = this.#limits
-    if ((await this.#users.count(text)) >= maxEnrolled) throw coded('KSR_LIMIT', [maxEnrolled, 'users of a text'])
+    if ((await this.#users.count(text)) >= maxEnrolled)
+      throw coded('KSR_LIMIT', [maxEnrolled, 'users of a text'])
   }
 
   /** Remembers how a claim matched, and where that is wanted takes a surely true one over as a sample. */
@@ -398,7 +407,10 @@ export class Enrolment {
     const taken = samples.filter(({ source }) => source === 'verified')
     const since = now - Date.parse((samples.at(-1) as Sample).at)
     const takeOver =
-      this.#limits.updateTemplates && quality.length === 0 && statistic >= strictest && since >= UPDATE_EVERY_MS
+      this.#limits.updateTemplates &&
+      quality.length === 0 &&
+      statistic >= strictest &&
+      since >= UPDATE_EVERY_MS
     if (!takeOver && noted !== undefined && now - Date.parse(noted) < NOTE_EVERY_MS) return
     await this.#users.change(text, found.key, (current) => {
       // Somebody else has changed the user: what they are now, this claim says nothing about.
@@ -408,7 +420,13 @@ export class Enrolment {
       if (!takeOver) return record
       const oldest = taken.length < MOST_TAKEN_OVER ? undefined : taken[0]
       const keystrokes = this.#limits.keepSamples ? (typings[0] as Typed).keystrokes : undefined
-      const sample: Sample = { id: randomUUID(), at, source: 'verified', row: rows[0] as FeatureRow, keystrokes }
+      const sample: Sample = {
+        id: randomUUID(),
+        at,
+        source: 'verified',
+        row: rows[0] as FeatureRow,
+        keystrokes,
+      }
       const kept = samples.filter((one) => one !== oldest)
       if (kept.length >= MOST_KEPT) return record
       return { ...record, updated: at, samples: [...kept, sample] }
@@ -428,10 +446,13 @@ export class Enrolment {
     const due = LESSONS.some((lesson) => lesson > known && lesson <= teachers.length)
     if (!anew && !due) return
     const model = this.#galleries.model(text)
-    const experience = teachers.length < (LESSONS[0] as number) ? undefined : {
-      users: model.experience(teachers.map(({ value }) => value.samples.map(({ row }) => row))),
-      from: teachers.map(({ value }) => value.id),
-    }
+    const experience =
+      teachers.length < (LESSONS[0] as number)
+        ? undefined
+        : {
+            users: model.experience(teachers.map(({ value }) => value.samples.map(({ row }) => row))),
+            from: teachers.map(({ value }) => value.id),
+          }
     // Where somebody else was faster, they have learned from the same.
     await this.#texts.learn(current, experience)
   }
@@ -444,7 +465,7 @@ export class Enrolment {
 }
 
 function modelOf({ version }: TextModel): { model: string; version: string } {
-  return { model: 'enrolment', version }
+  return { model: MODEL, version }
 }
 
 function replayed(typing: number, of: number): Error {

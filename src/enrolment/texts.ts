@@ -4,6 +4,7 @@ import type { Store } from '../stores/store.js'
 import { floats } from '../templates/artefact.js'
 import type { Experience, Prior } from '../templates/text-model.js'
 import { jsonCodec, SealedRecords } from './sealed-records.js'
+import { tenantOf } from './tenant.js'
 import type { Vault } from './vault.js'
 
 /** A text whose typists are told apart, as routes see it. */
@@ -127,7 +128,7 @@ function textOf(tenant: string, name: string, { experience, ...record }: TextRec
 }
 
 function partitionOf(tenant: string): string {
-  return `texts/${tenant}`
+  return `texts/${tenantOf(tenant)}`
 }
 
 function packed(numbers: Float64Array): string {

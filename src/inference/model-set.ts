@@ -1,6 +1,9 @@
 import { coded } from '../errors.js'
 import { featureOrder } from '../keystroke/features.js'
+import { readArtefact } from '../templates/artefact.js'
+import type { EnrolmentModels } from '../templates/text-model.js'
 import { Classifier } from './classifier.js'
+import { openComparer } from './comparer.js'
 import {
   type ComposedEntry,
   type FileEntry,
@@ -12,9 +15,6 @@ import {
 import type { ModelSource } from './model-source.js'
 import { Recogniser } from './recogniser.js'
 import { signingKey } from './signature.js'
-import { readArtefact } from '../templates/artefact.js'
-import type { EnrolmentModels } from '../templates/text-model.js'
-import { openComparer } from './comparer.js'
 
 /** The models that a process serves, by name, with the manifest that declares them. */
 export interface ModelSet {
@@ -97,7 +97,10 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
   })
   const opening = openEnrolment(manifest, source)
   const release = async () => {
-    await opening.then((opened) => opened?.release(), () => {})
+    await opening.then(
+      (opened) => opened?.release(),
+      () => {},
+    )
     const settled = await Promise.allSettled(openings)
     await Promise.all(settled.map((one) => one.status === 'fulfilled' && one.value.release()))
   }

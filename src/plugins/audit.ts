@@ -22,7 +22,8 @@ export const audit = fp(async (app: FastifyInstance) => {
     const { audit: action } = request.routeOptions.config
     if (action === undefined) return
     const { text, user, sample } = request.params as Record<string, string>
-    const outcome = request.audited?.outcome ?? (reply.statusCode < 400 ? 'done' : `refused (${reply.statusCode})`)
+    const outcome =
+      request.audited?.outcome ?? (reply.statusCode < 400 ? 'done' : `refused (${reply.statusCode})`)
     const about = { text, user: request.audited?.user ?? user, sample }
     // Whatever else is logged: that it goes only where nothing at all does is a choice of its own.
     const { log } = request

@@ -45,7 +45,9 @@ export const enrolment = fp(
       const store = await openStore()
       await store.sweep()
       const sweeping = setInterval(() => {
-        store.sweep().catch((error) => app.log.error({ err: error }, 'what is past its time could not be deleted'))
+        store
+          .sweep()
+          .catch((error) => app.log.error({ err: error }, 'what is past its time could not be deleted'))
       }, SWEEP_MS)
       sweeping.unref()
       close = async () => {
@@ -66,13 +68,18 @@ export const enrolment = fp(
 
     async function keysOfFile(): Promise<readonly string[]> {
       const { keys, made } = await readOrMakeKeys(dataDir)
-      if (made) app.log.warn({ file: join(dataDir, 'enrolment.key') }, 'made a key for enrolled users: keep a copy of it, or set ENROLMENT_KEYS')
+      if (made)
+        app.log.warn(
+          { file: join(dataDir, 'enrolment.key') },
+          'made a key for enrolled users: keep a copy of it, or set ENROLMENT_KEYS',
+        )
       return keys
     }
 
-    if (functionName === '' && enrolmentTable === '' && existsSync(dataDir)) app.addHook('onReady', async () => {
-      if (app.models.enrolment !== undefined) await app.enrolment()
-    })
+    if (functionName === '' && enrolmentTable === '' && existsSync(dataDir))
+      app.addHook('onReady', async () => {
+        if (app.models.enrolment !== undefined) await app.enrolment()
+      })
   },
   { name: 'enrolment', dependencies: ['models'] },
 )
@@ -80,8 +87,10 @@ export const enrolment = fp(
 /** What it lacks to keep users; undefined where it lacks nothing. */
 function missingOf({ functionName, enrolmentTable, enrolmentKeys }: Config): string | undefined {
   // A function's disk is gone with it, and its key would be.
-  if (functionName !== '' && enrolmentTable === '') return 'ENROLMENT_TABLE is not set, and a function keeps nothing itself'
-  if (enrolmentTable !== '' && enrolmentKeys.length === 0) return 'ENROLMENT_KEYS is not set, and those who share a table have to share a key'
+  if (functionName !== '' && enrolmentTable === '')
+    return 'ENROLMENT_TABLE is not set, and a function keeps nothing itself'
+  if (enrolmentTable !== '' && enrolmentKeys.length === 0)
+    return 'ENROLMENT_KEYS is not set, and those who share a table have to share a key'
   return undefined
 }
 

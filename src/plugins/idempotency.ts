@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { tenantOf } from '../enrolment/tenant.js'
 import type { Vault } from '../enrolment/vault.js'
 import { coded } from '../errors.js'
 import type { Store } from '../stores/store.js'
@@ -71,7 +72,7 @@ export const idempotency = fp(async (app: FastifyInstance, { open }: Idempotency
     const sent = request.headers['idempotency-key']
     if (sent === undefined || !WRITES.includes(request.method)) return
     const { vault } = await open()
-    const partition = `idempotency/${request.caller}`
+    const partition = `idempotency/${tenantOf(request.caller)}`
     // Keys often have the name of somebody in them, who may be deleted long before a day is over.
     const keys = vault.fingerprints(JSON.stringify([partition, keyOf(sent)]))
     const prints = vault.fingerprints(JSON.stringify([request.method, request.url, request.body]))

@@ -34,7 +34,11 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const enrolment = await app.enrolment()
       const text = await enrolment.text(request.caller, request.params.text)
       const { typings, quality } = typedOf(app, request.body, text.keys)
-      const answer = await enrolment.identify(text, typings.map(({ times }) => timingsRow(times)), request.query)
+      const answer = await enrolment.identify(
+        text,
+        typings.map(({ times }) => timingsRow(times)),
+        request.query,
+      )
       request.audited = { user: String(answer.user), outcome: answer.decision as string }
       return { ...answer, quality }
     },

@@ -5,7 +5,10 @@ import { reference } from '../schemas/reference.js'
 import { afterOf, nextOf } from './cursor.js'
 
 /** A text's templates, taken out and put in. */
-export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = async (app, { batchBodyLimit }) => {
+export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = async (
+  app,
+  { batchBodyLimit },
+) => {
   app.get(
     '/texts/:text/templates',
     {

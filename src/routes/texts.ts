@@ -102,4 +102,6 @@ export const texts: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
 }
 
 export const Deleted = Type.Null({ description: 'It is gone.' })
-export const NotModified = Type.Null({ description: 'It is as the caller has it: If-None-Match names its ETag.' })
+export const NotModified = Type.Null({
+  description: 'It is as the caller has it: If-None-Match names its ETag.',
+})

@@ -1,9 +1,9 @@
+import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { quality } from '../keystroke/quality.js'
 import { type Times, typingsOf } from '../keystroke/times.js'
 import type { Quality } from '../schemas/recognition.js'
 import type { Attempts, Keystroke, Typing } from '../schemas/sample.js'
-import type { Static } from '@sinclair/typebox'
 
 /**
  * The typings of a body, their times and what is odd about them.

@@ -42,7 +42,9 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
       const { typings, quality } = typedOf(app, request.body, text.keys)
       await app.charge(request, reply, typings.length - 1)
       const { user: name } = request.params
-      const { user, added } = await enrolment.enrol(text, name, typings, (version) => requireMatch(request, version))
+      const { user, added } = await enrolment.enrol(text, name, typings, (version) =>
+        requireMatch(request, version),
+      )
       const profile = enrolment.profile(text, user)
       const { needed, state, errorRates } = profile
       const { length: samples } = profile.samples
@@ -86,7 +88,11 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         tags: ['enrolment'],
         summary: 'One user of a text: how many samples, and what to expect of them; no times',
         params: UserParams,
-        response: { 200: reference(Enrolled, 'The user.'), 304: NotModified, ...problems(400, 404, 406, 414) },
+        response: {
+          200: reference(Enrolled, 'The user.'),
+          304: NotModified,
+          ...problems(400, 404, 406, 414),
+        },
       },
     },
     async (request, reply) => {

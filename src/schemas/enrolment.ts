@@ -12,7 +12,7 @@ export const MOST_KEPT = 20
 const MOST_LISTED = 1000
 
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$'
-const USER = '^[A-Za-z0-9][A-Za-z0-9._~@+:-]{0,127}$'
+const USER = '^[A-Za-z0-9][A-Za-z0-9._~@+:-]{0,63}$'
 
 /** What stands for the last one of a list; with a sign in front that no number begins with. */
 const CURSOR = '^~[A-Za-z0-9_-]+$'
@@ -35,12 +35,26 @@ export const SampleParams = Type.Object({
 /** The query of what answers lists. */
 export const PageQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_LISTED, description: 'At most so many; 100 where it is left out.' })),
-    after: Type.Optional(Type.String({ pattern: CURSOR, maxLength: 512, description: 'Where to go on: the `next` of the answer before.' })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MOST_LISTED,
+        description: 'At most so many; 100 where it is left out.',
+      }),
+    ),
+    after: Type.Optional(
+      Type.String({
+        pattern: CURSOR,
+        maxLength: 512,
+        description: 'Where to go on: the `next` of the answer before.',
+      }),
+    ),
   },
   closed,
 )
-const Next = Type.Optional(Type.String({ description: 'Where there are more: the `after` of the next request.' }))
+const Next = Type.Optional(
+  Type.String({ description: 'Where there are more: the `after` of the next request.' }),
+)
 
 const Moment = (description: string) => Type.String({ format: 'date-time', description })
 
@@ -55,7 +69,11 @@ const PriorName = Type.Unsafe<'shipped' | 'general'>({
 /** The body of `PUT /texts/:text`. */
 export const TextBody = Type.Object(
   {
-    keys: Type.Integer({ minimum: 2, maximum: MOST_KEYS, description: 'How many keys it takes to type the text.' }),
+    keys: Type.Integer({
+      minimum: 2,
+      maximum: MOST_KEYS,
+      description: 'How many keys it takes to type the text.',
+    }),
     prior: Type.Optional(PriorName),
   },
   {
@@ -78,7 +96,10 @@ export const Text = Type.Object(
 )
 export type Text = Static<typeof Text>
 
-export const TextList = Type.Object({ texts: Type.Array(reference(Text)), next: Next }, { description: 'In the order of their names.' })
+export const TextList = Type.Object(
+  { texts: Type.Array(reference(Text)), next: Next },
+  { description: 'In the order of their names.' },
+)
 
 const State = Type.Unsafe<'collecting' | 'ready' | 'stale'>({
   type: 'string',
@@ -88,18 +109,24 @@ const State = Type.Unsafe<'collecting' | 'ready' | 'stale'>({
     'been enrolled for long: better enrolled anew.',
 })
 
-const MeasuredRate = (description: string) => Type.Unsafe<number | null>({ type: ['number', 'null'], description })
+const MeasuredRate = (description: string) =>
+  Type.Unsafe<number | null>({ type: ['number', 'null'], description })
 
 const ErrorRate = Type.Object({
   samples: Type.Integer({ description: 'With so many samples of a user.' }),
   eer: MeasuredRate('Equal error rate of claims, of one typing each.'),
-  fnmr: MeasuredRate('How often a true claim does not match, at the operating point where false ones match in 1 % of cases.'),
+  fnmr: MeasuredRate(
+    'How often a true claim does not match, at the operating point where false ones match in 1 % of cases.',
+  ),
 })
 
 export const Enrolled = Type.Object(
   {
     user: EnrolledId,
-    id: Type.String({ format: 'uuid', description: 'Of the enrolment: another one once the user was deleted and enrolled again.' }),
+    id: Type.String({
+      format: 'uuid',
+      description: 'Of the enrolment: another one once the user was deleted and enrolled again.',
+    }),
     state: State,
     needed: Type.Integer({ description: 'How many more samples it takes to recognise the user.' }),
     samples: Type.Array(
@@ -118,7 +145,8 @@ export const Enrolled = Type.Object(
     updated: Moment('When the last change was.'),
     expires: Type.Optional(Moment('When it is deleted, unless it changes before.')),
     errorRates: Type.Array(ErrorRate, {
-      description: 'What to expect with as many samples, and with more; measured for the shipped text, empty for others.',
+      description:
+        'What to expect with as many samples, and with more; measured for the shipped text, empty for others.',
     }),
   },
   { $id: 'Enrolled', description: 'A user of a text.' },
@@ -144,7 +172,9 @@ export const EnrolledList = Type.Object(
 export const Enrolment = Type.Object(
   {
     user: EnrolledId,
-    added: Type.Array(Type.String({ format: 'uuid' }), { description: 'The ids of the new samples, in their order.' }),
+    added: Type.Array(Type.String({ format: 'uuid' }), {
+      description: 'The ids of the new samples, in their order.',
+    }),
     samples: Type.Integer({ description: 'How many samples there are of the user now.' }),
     enough: Type.Boolean({ description: 'Whether the user can be recognised.' }),
     needed: Type.Integer({ description: 'How many more it takes.' }),
@@ -174,12 +204,26 @@ export const TypingsBatchBody = Type.Object(
       description: 'Each as POST /texts/{text}/identify takes it, and each of one person.',
     }),
   },
-  { ...closed, 'x-examples': { keystrokes: { summary: 'A typing, and two of somebody else', value: { samples: [exampleKeystrokes, exampleAttempts] } } } },
+  {
+    ...closed,
+    'x-examples': {
+      keystrokes: {
+        summary: 'A typing, and two of somebody else',
+        value: { samples: [exampleKeystrokes, exampleAttempts] },
+      },
+    },
+  },
 )
 
 const user = { user: EnrolledId }
-export const EnrolledTyping = Type.Object({ ...user, ...Typing.properties }, { ...closed, $id: 'EnrolledTyping' })
-export const EnrolledAttempts = Type.Object({ ...user, ...Attempts.properties }, { ...closed, $id: 'EnrolledAttempts' })
+export const EnrolledTyping = Type.Object(
+  { ...user, ...Typing.properties },
+  { ...closed, $id: 'EnrolledTyping' },
+)
+export const EnrolledAttempts = Type.Object(
+  { ...user, ...Attempts.properties },
+  { ...closed, $id: 'EnrolledAttempts' },
+)
 
 /** The body of `POST /texts/:text/verify`. */
 export const EnrolledClaimBody = Type.Union([reference(EnrolledTyping), reference(EnrolledAttempts)], {
@@ -210,7 +254,10 @@ export const Archive = Type.Object(
       ),
       { maxItems: MOST_LISTED },
     ),
-    sha256: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Of what stands above, as JSON without spaces.' }),
+    sha256: Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      description: 'Of what stands above, as JSON without spaces.',
+    }),
     next: Next,
   },
   { ...closed, $id: 'Archive', description: 'Templates of a text, sealed.' },
@@ -224,5 +271,3 @@ export const Imported = Type.Object(
   },
   { description: 'What became of the templates.' },
 )
-
-

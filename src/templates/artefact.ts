@@ -12,6 +12,20 @@ const Interval = Type.Union([Type.Array(Type.Number(), { minItems: 2, maxItems: 
 const Count = Type.Integer({ minimum: 1 })
 const Packed = Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$' })
 
+/** What decides about users with so many samples, of so many attempts. */
+const Point = Type.Object({
+  samples: Count,
+  attempts: Count,
+  verification: Type.Array(
+    Type.Object({ fmr: Rate, threshold: Type.Number(), fnmr: Type.Number({ minimum: 0, maximum: 1 }) }),
+    { minItems: 1 },
+  ),
+  /** Below this rate false claims fall off exponentially. */
+  tail: Type.Object({ fmr: Rate, threshold: Type.Number(), scale: Type.Number({ minimum: 0 }) }),
+  /** Quantiles of true claims, evenly spaced from the least to the greatest. */
+  genuine: Type.Array(Type.Number(), { minItems: 2 }),
+})
+
 const Artefact = Type.Object({
   format: Type.Literal(FORMAT),
   version: Type.String({ pattern: '^[0-9a-f]{12}$' }),
@@ -24,32 +38,26 @@ const Artefact = Type.Object({
     leastSpread: Type.Number({ exclusiveMinimum: 0 }),
     mostSpread: Type.Number({ exclusiveMinimum: 0 }),
     steps: Type.Integer({ minimum: 0 }),
+    leastDeviation: Type.Number({ exclusiveMinimum: 0 }),
     priorEnrolled: Type.Number({ exclusiveMinimum: 0 }),
   }),
   shipped: Type.Object({
     ...population,
     cohort: Type.Object({ users: Type.Integer({ minimum: 2 }), centres: Packed, spreads: Packed }),
   }),
-  general: Type.Object(population),
+  general: Type.Object({
+    ...population,
+    /** The power of the number of keys by which thresholds grow. */
+    growth: Type.Number({ minimum: 0 }),
+    points: Type.Array(Type.Composite([Type.Object({ keys: Count }), Point]), { minItems: 1 }),
+  }),
   decision: Type.Object({
     own: Type.Number(),
     cohort: Type.Number(),
     temperature: Type.Number({ exclusiveMinimum: 0 }),
     correlation: Type.Number({ minimum: 0, maximum: 1 }),
     sameUser: Type.Number(),
-    points: Type.Array(
-      Type.Object({
-        samples: Count,
-        attempts: Count,
-        verification: Type.Array(
-          Type.Object({ fmr: Rate, threshold: Type.Number(), fnmr: Type.Number({ minimum: 0, maximum: 1 }) }),
-          { minItems: 1 },
-        ),
-        tail: Type.Object({ fmr: Rate, threshold: Type.Number(), scale: Type.Number({ minimum: 0 }) }),
-        genuine: Type.Array(Type.Number(), { minItems: 2 }),
-      }),
-      { minItems: 1 },
-    ),
+    points: Type.Array(Point, { minItems: 1 }),
     identification: Type.Object({ fpir: Type.Array(Rate, { minItems: 1 }) }),
   }),
   measured: Type.Array(
@@ -73,7 +81,7 @@ const Artefact = Type.Object({
 
 /** What training declares of enrolment: `enrolment.json`. */
 export type EnrolmentArtefact = Static<typeof Artefact>
-export type DecisionPoint = EnrolmentArtefact['decision']['points'][number]
+export type DecisionPoint = Static<typeof Point>
 
 /**
  * @param refuse makes an error of a reason

@@ -58,9 +58,8 @@ export function counterparts(keys: number, known: number): Int32Array {
   for (const [kind, there] of countsOf(known).entries()) {
     const count = counts[kind] as number
     for (let i = 0; i < count; i++) {
-      const share = count === 1 ? 0 : i / (count - 1)
-      // As Python rounds halves, to even: training computes the same places.
-      places.push(start + roundHalfEven(share * (there - 1)))
+      // In this order: training computes the same, to the last bit before it is cut off.
+      places.push(start + Math.floor(i * ((there - 1) / Math.max(count - 1, 1)) + 0.5))
     }
     start += there
   }
@@ -70,11 +69,4 @@ export function counterparts(keys: number, known: number): Int32Array {
 /** The kind of every feature of a text of so many keys, as an index of KINDS. */
 export function kindsOf(keys: number): Int32Array {
   return Int32Array.from(countsOf(keys).flatMap((count, kind) => Array(count).fill(kind)))
-}
-
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  if (rest !== 0.5) return Math.round(value)
-  return floor % 2 === 0 ? floor : floor + 1
 }

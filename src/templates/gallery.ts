@@ -39,7 +39,8 @@ export class Weighing {
     const groups: number[][] = []
     for (const feature of order) {
       const last = groups.at(-1)
-      if (last && last.length < TOGETHER && weights[last[0] as number] === weights[feature]) last.push(feature)
+      if (last && last.length < TOGETHER && weights[last[0] as number] === weights[feature])
+        last.push(feature)
       else groups.push([feature])
     }
     this.groups = groups.length
@@ -47,14 +48,19 @@ export class Weighing {
       const group = groups[place % groups.length] as number[]
       return group[Math.floor(place / groups.length)] ?? -1
     })
-    this.#factors = Float32Array.from(groups, ([feature]) => (-(degrees + 1) / 2) * (weights[feature as number] as number))
+    this.#factors = Float32Array.from(
+      groups,
+      ([feature]) => (-(degrees + 1) / 2) * (weights[feature as number] as number),
+    )
     this.#weights = weights
     this.#degrees = degrees
   }
 
   /** The features of an expanded row that count, at their places. */
   row(expanded: Float64Array): FeatureRow {
-    return Float32Array.from(this.#features, (feature) => (feature === -1 ? 0 : (expanded[feature] as number)))
+    return Float32Array.from(this.#features, (feature) =>
+      feature === -1 ? 0 : (expanded[feature] as number),
+    )
   }
 
   /** Nobody, with room for so many. */
@@ -66,7 +72,11 @@ export class Weighing {
   }
 
   /** Puts a template into a column. */
-  put({ groups, columns, centres, scales, constants }: Packed, column: number, { centre, spread }: Template): void {
+  put(
+    { groups, columns, centres, scales, constants }: Packed,
+    column: number,
+    { centre, spread }: Template,
+  ): void {
     let constant = 0
     for (let place = 0; place < this.#features.length; place++) {
       const feature = this.#features[place] as number
@@ -171,7 +181,8 @@ export class Gallery {
     } while (moved !== this.#moved)
     const fused = new Float64Array(count)
     for (const run of runs) {
-      for (let column = 0; column < count; column++) fused[column] = (fused[column] as number) + (run[column] as number) / divisor
+      for (let column = 0; column < count; column++)
+        fused[column] = (fused[column] as number) + (run[column] as number) / divisor
     }
     return { cohort: fused.subarray(0, this.#cohort), users: fused.subarray(this.#cohort) }
   }

@@ -3,7 +3,7 @@ import type { FeatureRow } from '../keystroke/times.js'
 import { type DecisionPoint, type EnrolmentArtefact, floats } from './artefact.js'
 import { counterparts, expand, kindsOf, widthOf } from './expansion.js'
 import { type Comparer, Gallery, Weighing } from './gallery.js'
-import { location, type Population, type Template, templateOf } from './template.js'
+import { median, type Population, type Template, templateOf } from './template.js'
 
 /** What a text is compared with: the population that the models were trained on, or one for texts of any length. */
 export type Prior = 'shipped' | 'general'
@@ -26,6 +26,9 @@ export interface Rival {
 /** The fewest typings that make a template. */
 export const FEWEST_SAMPLES = 3
 
+/** What answers say has answered. */
+export const MODEL = 'enrolment'
+
 /** What users of one's own are told apart with: what training declares, and what compares. */
 export interface EnrolmentModels {
   artefact: EnrolmentArtefact
@@ -40,6 +43,7 @@ export class TextModel {
   readonly #artefact: EnrolmentArtefact
   readonly #population: Population
   readonly #weighing: Weighing
+  readonly #points: readonly DecisionPoint[]
   readonly #comparer: Comparer
   readonly #members: readonly Template[]
   readonly #cohort: Gallery
@@ -56,6 +60,7 @@ export class TextModel {
       prior === 'shipped' ? shippedPopulation(artefact) : generalPopulation(artefact, keys, experience)
     this.#population = population
     this.#weighing = new Weighing(weights, artefact.constants.degrees)
+    this.#points = prior === 'shipped' ? artefact.decision.points : generalPoints(artefact, keys)
     this.#comparer = compare
     this.#members = cohortOf(artefact, population, keys, prior)
     this.#cohort = this.gallery()
@@ -87,7 +92,8 @@ export class TextModel {
     const best = front(evidence, gallery.users, most)
     const highest = evidence[best[0] as number] as number
     let sum = 0
-    for (let place = 0; place < evidence.length; place++) sum += Math.exp((evidence[place] as number) - highest)
+    for (let place = 0; place < evidence.length; place++)
+      sum += Math.exp((evidence[place] as number) - highest)
     const rivals = best.map((place) => ({
       user: gallery.users[place] as string,
       evidence: evidence[place] as number,
@@ -146,20 +152,23 @@ export class TextModel {
     return statistic >= this.#artefact.decision.sameUser ? best : -1
   }
 
-  /** How a user's operating points are, with so many samples, for so many attempts: those measured with most samples up to theirs. */
+  /**
+   * What decides about a user with so many samples, of so many attempts: what was measured with as many samples, or next
+   * to it with fewer.
+   * @throws KSR_TOO_MANY_ATTEMPTS
+   */
   pointOf(samples: number, attempts: number): DecisionPoint {
-    const points = this.#artefact.decision.points.filter((point) => point.attempts === attempts)
+    const points = this.#points.filter((point) => point.attempts === attempts)
     if (points.length === 0) {
-      const most = Math.max(...this.#artefact.decision.points.map((point) => point.attempts))
-      throw coded('KSR_TOO_MANY_ATTEMPTS', ['enrolment', most, attempts], { at: `/attempts/${most}` })
+      const most = this.mostAttempts
+      throw coded('KSR_TOO_MANY_ATTEMPTS', [MODEL, most, attempts], { at: `/attempts/${most}` })
     }
-    const fitting = points.filter((point) => point.samples <= samples)
-    return (fitting.at(-1) ?? points[0]) as DecisionPoint
+    return (points.findLast((point) => point.samples <= samples) ?? points[0]) as DecisionPoint
   }
 
   /** How many attempts are answered together at most. */
   get mostAttempts(): number {
-    return Math.max(...this.#artefact.decision.points.map(({ attempts }) => attempts))
+    return Math.max(...this.#points.map(({ attempts }) => attempts))
   }
 
   /** @throws KSR_NO_OPERATING_POINT */
@@ -167,7 +176,7 @@ export class TextModel {
     const found = point.verification.find((one) => one.fmr === fmr)
     if (found === undefined) {
       const published = point.verification.map((one) => one.fmr).join(', ')
-      throw coded('KSR_NO_OPERATING_POINT', ['enrolment', 'fmr', published], { at: '/querystring/fmr' })
+      throw coded('KSR_NO_OPERATING_POINT', [MODEL, 'fmr', published], { at: '/querystring/fmr' })
     }
     return found
   }
@@ -180,7 +189,7 @@ export class TextModel {
   identificationThreshold({ tail, verification }: DecisionPoint, fpir: number, users: number): number {
     const { fpir: published } = this.#artefact.decision.identification
     if (!published.includes(fpir)) {
-      const args = ['enrolment', 'fpir', published.join(', ')]
+      const args = [MODEL, 'fpir', published.join(', ')]
       throw coded('KSR_NO_OPERATING_POINT', args, { at: '/querystring/fpir' })
     }
     const fmr = 1 - (1 - fpir) ** (1 / users)
@@ -207,25 +216,25 @@ export class TextModel {
     return Math.round(share * 1e4) / 1e4
   }
 
-  /** What those who type a text of the general prior say about its features: what their own templates are based on. */
+  /**
+   * What those who type a text of the general prior say about its features.
+   * @param users the `timings` rows of each, two at least
+   */
   experience(users: readonly (readonly FeatureRow[])[]): Experience {
     const width = widthOf(this.keys)
-    const median = new Float64Array(width)
-    const deviation = new Float64Array(width)
-    const { constants } = this.#artefact
+    const sums = { median: new Float64Array(width), deviation: new Float64Array(width) }
     for (const rows of users) {
       const expanded = rows.map((row) => expand(row, this.keys))
-      const values = new Float64Array(expanded.length)
       for (let f = 0; f < width; f++) {
-        for (let i = 0; i < values.length; i++) values[i] = (expanded[i] as Float64Array)[f] as number
-        const place = location(values, this.#population.deviation[f] as number, constants)
-        let distance = 0
-        for (let i = 0; i < values.length; i++) distance += Math.abs((values[i] as number) - place)
-        median[f] = (median[f] as number) + place / users.length
-        deviation[f] = (deviation[f] as number) + distance / (values.length - 1) / users.length
+        const values = Float64Array.from(expanded, (row) => row[f] as number)
+        const middle = median(values)
+        const distance = values.reduce((sum, value) => sum + Math.abs(value - middle), 0)
+        sums.median[f] = (sums.median[f] as number) + middle
+        sums.deviation[f] = (sums.deviation[f] as number) + distance / (values.length - 1)
       }
     }
-    return { users: users.length, median, deviation }
+    const mean = (sum: Float64Array) => sum.map((one) => one / users.length)
+    return { users: users.length, median: mean(sums.median), deviation: mean(sums.deviation) }
   }
 
   #divisor(attempts: number): number {
@@ -269,29 +278,48 @@ function shippedPopulation({ shipped }: EnrolmentArtefact): Weighed {
 
 /** Each feature as its kind is, and the more people of the text are known, the more as theirs are. */
 function generalPopulation(
-  { general, constants: { priorEnrolled } }: EnrolmentArtefact,
+  { general, constants: { priorEnrolled, leastDeviation } }: EnrolmentArtefact,
   keys: number,
   experience: Experience | undefined,
 ): Weighed {
   const kinds = kindsOf(keys)
   const of = (numbers: readonly number[]) => Float64Array.from(kinds, (kind) => numbers[kind] as number)
-  const learned = (usual: Float64Array, seen: Float64Array | undefined) => {
+  const drawn = (usual: Float64Array, seen: Float64Array | undefined) => {
     if (experience === undefined || seen === undefined) return usual
     const { users } = experience
-    return usual.map((one, f) => (priorEnrolled * one + users * (seen[f] as number)) / (priorEnrolled + users))
+    return usual.map(
+      (one, f) => (priorEnrolled * one + users * (seen[f] as number)) / (priorEnrolled + users),
+    )
   }
-  const usual = of(general.median)
-  const median = learned(usual, experience?.median)
+  const deviation = drawn(of(general.deviation), experience?.deviation)
   return {
     population: {
-      median,
-      // The middle moves with the median: who is slow here is slow beside those who type this text.
-      middle: of(general.middle).map((middle, f) => middle + (median[f] as number) - (usual[f] as number)),
-      deviation: learned(of(general.deviation), experience?.deviation),
+      median: drawn(of(general.median), experience?.median),
+      middle: drawn(of(general.middle), experience?.median),
+      deviation: deviation.map((one) => Math.max(one, leastDeviation)),
       slope: of(general.slope),
     },
     weights: of(general.weights),
   }
+}
+
+/** Those measured with texts of nearly as many keys: thresholds grow with a power of the keys. */
+function generalPoints({ general }: EnrolmentArtefact, keys: number): DecisionPoint[] {
+  const ratio = (point: { keys: number }) => Math.abs(Math.log(keys / point.keys))
+  const nearest = general.points.reduce((best, point) => (ratio(point) < ratio(best) ? point : best))
+  const growth = (keys / nearest.keys) ** general.growth
+  return general.points
+    .filter((point) => point.keys === nearest.keys)
+    .map(({ samples, attempts, verification, tail, genuine }) => ({
+      samples,
+      attempts,
+      verification: verification.map(({ threshold, ...rates }) => ({
+        ...rates,
+        threshold: threshold * growth,
+      })),
+      tail: { ...tail, threshold: tail.threshold * growth, scale: tail.scale * growth },
+      genuine: genuine.map((quantile) => quantile * growth),
+    }))
 }
 
 /** The shipped users as they would type the text: as far from its population as they are from theirs. */
@@ -312,12 +340,14 @@ function cohortOf(
     }
     const centre = Float32Array.from(
       places,
-      (place, f) => (centres[start + place] as number) - (shipped.median[place] as number) + (median[f] as number),
+      (place, f) =>
+        (centres[start + place] as number) - (shipped.median[place] as number) + (median[f] as number),
     )
     const spread = Float32Array.from(
       places,
       (place, f) =>
-        ((spreads[start + place] as number) * (deviation[f] as number)) / (shipped.deviation[place] as number),
+        ((spreads[start + place] as number) * (deviation[f] as number)) /
+        (shipped.deviation[place] as number),
     )
     return { centre, spread }
   })

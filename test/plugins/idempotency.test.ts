@@ -6,6 +6,7 @@ import Fastify, {
   type LightMyRequestResponse as Response,
 } from 'fastify'
 import t from 'tap'
+import { tenantOf } from '../../src/enrolment/tenant.js'
 import { Vault } from '../../src/enrolment/vault.js'
 import { coded } from '../../src/errors.js'
 import { idempotency } from '../../src/plugins/idempotency.js'
@@ -42,7 +43,7 @@ async function withRoutes(t: Test, { store, keys = [OLD] }: Settings = {}) {
     request.caller = String(request.headers['x-caller'] ?? '')
   })
   app.register(async (scope) => {
-    scope.register(idempotency, { store: () => kept, vault: () => vault })
+    scope.register(idempotency, { open: async () => ({ store: kept, vault }) })
     const write = async ({ method, params }: FastifyRequest, reply: FastifyReply) => {
       const { user } = params as { user: string }
       done.push(`${method} ${user}`)
@@ -255,7 +256,7 @@ t.test(
   async (t) => {
     const { ask, done, store } = await withRoutes(t)
     await ask('POST', '/users/anna', 'enrol-anna', { payload: { a: 'secret' } })
-    const [record, ...more] = await store.page('idempotency/', '', 10)
+    const [record, ...more] = await store.page(`idempotency/${tenantOf('')}`, '', 10)
     t.same(more, [])
     t.match(record?.key, /^[0-9a-f]{32}$/)
     t.notMatch(Buffer.from(record?.bytes as Uint8Array).toString('latin1'), /anna|secret|201/)
