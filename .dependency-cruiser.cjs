@@ -25,7 +25,19 @@ module.exports = {
       name: 'one-reader-of-s3',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/inference/model-source\\.ts$' },
-      to: { path: '@aws-sdk' },
+      to: { path: '@aws-sdk/client-s3' },
+    },
+    {
+      name: 'one-reader-of-each-database',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/stores/(sqlite|dynamodb)\\.ts$' },
+      to: { path: 'libsql|@aws-sdk/client-dynamodb' },
+    },
+    {
+      name: 'databases-on-demand',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: 'libsql|@aws-sdk', dependencyTypesNot: ['dynamic-import', 'type-only'] },
     },
     {
       name: 'traces-on-demand',
@@ -42,13 +54,13 @@ module.exports = {
     {
       name: 'pure-domain',
       severity: 'error',
-      from: { path: '^src/(keystroke|schemas)/' },
+      from: { path: '^src/(keystroke|schemas|templates|stores|enrolment)/' },
       to: { path: 'fastify', pathNot: '^src/' },
     },
     {
       name: 'types-only',
       severity: 'error',
-      from: { path: room('keystroke') },
+      from: { path: '^src/(keystroke|templates)/' },
       to: { path: room('schemas'), dependencyTypesNot: ['type-only'] },
     },
     {
@@ -76,6 +88,7 @@ module.exports = {
     from(
       room('plugins'),
       ...[room('access'), room('inference'), room('telemetry'), ...domain],
+      ...[room('enrolment'), room('stores'), room('templates')],
       file('(config|path|admission)'),
     ),
     from(room('access'), file('errors')),
@@ -84,6 +97,9 @@ module.exports = {
     from(file('ndjson'), file('errors')),
     from(room('inference'), ...domain),
     from(room('keystroke'), room('schemas'), file('errors')),
+    from(room('templates'), ...domain),
+    from(room('stores'), file('errors')),
+    from(room('enrolment'), room('stores'), room('templates'), ...domain),
     from(room('schemas')),
     from(room('telemetry')),
     from(room('client')),
