@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import {
+  EnrolBody,
   Enrolled,
   EnrolledList,
   Enrolment,
   PageQuery,
   SampleParams,
   TextParams,
-  TypingsBody,
   UserParams,
 } from '../schemas/enrolment.js'
 import { problems } from '../schemas/problem.js'
@@ -33,7 +33,7 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         tags: ['enrolment'],
         summary: 'Add typings of a user',
         params: UserParams,
-        body: TypingsBody,
+        body: EnrolBody,
         response: { 201: Enrolment, ...problems(400, 404, 406, 408, 409, 412, 413, 414, 415, 422, 431) },
       },
     },
