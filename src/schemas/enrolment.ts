@@ -56,6 +56,35 @@ const Next = Type.Optional(
   Type.String({ description: 'Where there are more: the `after` of the next request.' }),
 )
 
+const IfMatch = Type.Optional(
+  Type.String({ description: 'The ETag that it has to have, else 412; `*` for any.' }),
+)
+const IfNoneMatch = (description: string) => Type.Optional(Type.String({ description }))
+const IdempotencyKey = Type.Optional(
+  Type.String({
+    pattern: '^("([ !#-[\\]-~]|\\\\["\\\\])+"|[!#-~][!-~]*)$',
+    maxLength: 257,
+    description:
+      'Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is ' +
+      'answered as it was, and done once.',
+  }),
+)
+
+/** The headers of what makes something. */
+export const WriteHeaders = Type.Object({
+  'Idempotency-Key': IdempotencyKey,
+  'If-Match': IfMatch,
+  'If-None-Match': IfNoneMatch('`*` where there has to be none, else 412.'),
+})
+/** Of what deletes something. */
+export const DeleteHeaders = Type.Object({ 'Idempotency-Key': IdempotencyKey, 'If-Match': IfMatch })
+/** Of what asks who typed something. */
+export const AskHeaders = Type.Object({ 'Idempotency-Key': IdempotencyKey })
+/** Of what reads something. */
+export const ReadHeaders = Type.Object({
+  'If-None-Match': IfNoneMatch('The ETag of what the caller has: 304 where it is still the same.'),
+})
+
 const Moment = (description: string) => Type.String({ format: 'date-time', description })
 
 const PriorName = Type.Unsafe<'shipped' | 'general'>({
