@@ -4,7 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { build } from './fixtures/build.js'
 import { ROOT } from './fixtures/commands.js'
-import { type CodeBlock, codeBlocks } from './fixtures/document.js'
+import { type CodeBlock, codeBlocks, withoutChance } from './fixtures/document.js'
 import { TYPISTS } from './fixtures/models.js'
 import { openReader } from './fixtures/reader.js'
 import { anchors, links, titles } from './fixtures/references.js'
@@ -58,6 +58,7 @@ const RUN_BY: Record<string, Record<string, typeof HERE | By>> = {
     'docker compose up': [CONTAINERS, 'docker compose up serves, as the README says'],
     'import { record }': ['test/browser/recorder.test.ts', 'the lines of the README record and send'],
     curl: HERE,
+    'texts=': HERE,
     'npm ci': { steps: ['npm ci', 'npm test'] },
   },
   'docs/quick-start.md': { 'npm ci': { steps: ['npm ci'] }, 'npm start': HERE, curl: HERE },
@@ -194,18 +195,6 @@ t.test('nobody is said to run what there is not', async (t) => {
       )
   }
 })
-
-/** What is another each time is told apart from what is not: ids, times and dates. */
-function withoutChance(printed: string): string {
-  return printed
-    .replaceAll('\r\n', '\n')
-    .replace(/\n$/, '')
-    .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '(id)')
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '(time)')
-    .replaceAll(/"uptime":[\d.]+/g, '"uptime":(seconds)')
-    .replaceAll(/^retry-after: \d+$/gm, 'retry-after: (seconds)')
-    .replaceAll(/^Date: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$/gm, 'Date: (date)')
-}
 
 t.jobs = 2
 // The contract waits for a request that is too slow; a busy machine may take its time for the rest.
