@@ -76,15 +76,6 @@ export interface Config {
   basePath: string
   /** The name under which Lambda runs this; '' elsewhere. */
   functionName: string
-  dataDir: string
-  enrolmentTable: string
-  enrolmentKeys: string[]
-  retentionDays: number
-  maxTexts: number
-  maxEnrolled: number
-  keepSamples: boolean
-  updateTemplates: boolean
-  staleDays: number
   /** The version of the service, from package.json. */
   version: string
 }
@@ -185,15 +176,6 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
       text(TELEMETRY, '', COLLECTOR, 'a URL of http or https').replace(/(.)\/?$/, '$1/v1/traces'),
     basePath: text('BASE_PATH', '', /^(\/[A-Za-z0-9._~-]+)*$/, 'a path such as /api/v1'),
     functionName: env.AWS_LAMBDA_FUNCTION_NAME ?? '',
-    dataDir: resolve(text('DATA_DIR', './data', /./, 'a folder')),
-    enrolmentTable: text('ENROLMENT_TABLE', '', /^/, 'a table'),
-    enrolmentKeys: list('ENROLMENT_KEYS'),
-    retentionDays: whole('RETENTION_DAYS', 3650, 0),
-    maxTexts: whole('MAX_TEXTS', 100000, 100),
-    maxEnrolled: whole('MAX_ENROLLED', 100000, 10000),
-    keepSamples: text('KEEP_SAMPLES', 'off', /^(on|off)$/, 'on or off') === 'on',
-    updateTemplates: text('UPDATE_TEMPLATES', 'off', /^(on|off)$/, 'on or off') === 'on',
-    staleDays: whole('STALE_DAYS', 3650, 180),
     version,
   }
   if (config.modelUri !== '' && env.MODEL_DIR !== undefined) {
