@@ -26,7 +26,7 @@ import {
   type TextModel,
 } from '../templates/text-model.js'
 import { openArchive, sealArchive } from './archive.js'
-import { Galleries, type Ready } from './galleries.js'
+import { Galleries } from './galleries.js'
 import { isReplay } from './replays.js'
 import { type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -188,6 +188,7 @@ export class Enrolment {
       if (before + samples.length > MOST_KEPT) throw coded('KSR_LIMIT', [MOST_KEPT, 'samples of a user'])
       return { ...record, updated: at, samples: [...record.samples, ...samples], matches: undefined }
     })
+    await this.#refuseIfGone(text, user)
     this.#galleries.stale(text)
     const enrolled = changed as User
     if (before < FEWEST_SAMPLES && enrolled.value.samples.length >= FEWEST_SAMPLES) await this.#learn(text)
@@ -235,8 +236,9 @@ export class Enrolment {
   async identify(
     text: Text,
     rows: readonly FeatureRow[],
-    { top = 0, fpir = DEFAULT_FPIR }: PredictQuery,
+    query: PredictQuery,
   ): Promise<Omit<Recognition, 'quality'>> {
+    const { top = 0, fpir = DEFAULT_FPIR } = query
     const { model, gallery, ready } = await this.#galleries.of(text)
     const { length: size } = gallery.users
     // Before it is looked at who is there: what can't be asked can't be asked of anybody.
@@ -244,7 +246,9 @@ export class Enrolment {
     if (size === 0) throw coded('KSR_NOBODY_ENROLLED', [text.name, FEWEST_SAMPLES])
     const { rivals, cohort } = await model.identify(gallery, rows, Math.max(1, top))
     const [{ user, evidence, posterior }] = rivals as [Rival]
-    const found = ready.get(user) as Ready
+    const found = ready.get(user)
+    // Deleted meanwhile.
+    if (found === undefined) return this.identify(text, rows, query)
     found.same ??= await model.sameUser(found.template)
     const statistic = model.statistic(evidence, cohort, found.same)
     const point = model.pointOf(found.samples, rows.length)
@@ -332,6 +336,7 @@ export class Enrolment {
         return { ...this.#users.made(), samples }
       })
       if (there) kept.push(user)
+      else await this.#refuseIfGone(text, user)
     }
     this.#galleries.stale(text)
     await this.#learn(text)
@@ -397,6 +402,14 @@ export class Enrolment {
     const compared = { model, template, same: await model.sameUser(template) }
     this.#made.set(record, compared)
     return compared
+  }
+
+  /** Whoever was enrolled for a text while others deleted it is deleted with it. */
+  async #refuseIfGone(text: Text, user: string): Promise<void> {
+    const current = await this.#texts.find(text.tenant, text.name)
+    if (current?.id === text.id) return
+    await this.#users.delete(text, user)
+    throw coded('KSR_TEXT_NOT_FOUND', [text.name])
   }
 
   async #checkRoom(text: Text): Promise<void> {
