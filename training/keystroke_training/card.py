@@ -11,13 +11,7 @@ from keystroke_training.assessment import MOST_MEMBERSHIP_AUC, Assessment
 from keystroke_training.data import Dataset
 from keystroke_training.decisions import DEFAULT_FMR, DEFAULT_FPIR, FMR, FPIR
 from keystroke_training.disturbances import JITTER_MS, TICK_MS
-from keystroke_training.evaluate import (
-    ENROLLED,
-    ENROLMENTS,
-    FEWEST_TOGETHER,
-    MOST_TOGETHER,
-    PROBES,
-)
+from keystroke_training.evaluate import FEWEST_TOGETHER, MOST_TOGETHER
 from keystroke_training.measures import RESAMPLES
 from keystroke_training.parity import TOLERANCE
 
