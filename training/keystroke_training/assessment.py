@@ -45,6 +45,7 @@ from keystroke_training.verification import (
     rounded_interval,
     significant,
     supported,
+    verify,
 )
 
 CMC_RANKS = 20
@@ -265,7 +266,7 @@ def _decide(
         points, measured = _identification(own, strange, claimed, attempts, seed)
         identification += points
         strangers.append(measured)
-        points, measured, trade_offs[attempts] = verification(claimed, attempts, seed)
+        points, measured, trade_offs[attempts] = verify(claimed, attempts, seed)
         verification += points
         claims.append(measured)
     parts = stranger_folds(len(dataset.classes)).max() + 1

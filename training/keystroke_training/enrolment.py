@@ -36,7 +36,7 @@ from keystroke_training.verification import (
     rounded_interval,
     significant,
     supported,
-    verification,
+    verify,
 )
 
 FILE = "enrolment.json"
@@ -71,7 +71,7 @@ def read_off(answers: list[Enrolled], folds: np.ndarray, seed: int) -> Findings:
     for setting, claims in shipped.items():
         if setting.enrolled < most:
             continue
-        found, of_setting, _ = verification(_scores(claims, folds), setting.attempts, seed)
+        found, of_setting, _ = verify(_scores(claims, folds), setting.attempts, seed)
         measured.append(_measured(setting, claims, of_setting, seed))
         rates[setting.samples, setting.attempts] = of_setting
         if setting.samples >= READY:
@@ -79,8 +79,8 @@ def read_off(answers: list[Enrolled], folds: np.ndarray, seed: int) -> Findings:
     samples = max(samples for samples, _ in rates if samples <= SAMPLES)
     return Findings(
         evaluation={
-            "protocol": f"{most} users unknown to the model enrolled with {samples} typings in a row, "
-            f"{len(answers)} times; impostors are the others of them",
+            "protocol": f"{most} users unknown to the model enrolled with {samples} typings in a "
+            f"row, {len(answers)} times; impostors are the others of them",
             "attempts": [found for (count, _), found in rates.items() if count == samples],
         },
         decision={

@@ -21,6 +21,7 @@ from keystroke_training.templates import Templates, expand
 SPLITS = 10
 STARTS = 4  # choices of the typings that users enrol with
 LEAST_USERS, LEAST_TYPINGS = 10, 4  # or nothing is measured
+LEAST_KEYS = 3  # of fewer there is not one feature of every kind
 MOST_TYPINGS = 8  # of a user in one choice, to enrol and to claim with
 UNSEEN, UNSEEN_SHARE = 30, 3 / 11  # at most so many users enrol, such a share of all
 MOST_ATTEMPTS = 3
@@ -29,6 +30,7 @@ FEW = 10  # users in the smaller gallery
 GENERAL_GALLERIES = {2: 4, 5: 3, FEW: 2, UNSEEN: 1}
 GENERAL_SAMPLES = 3, 5, 7
 MEMBER_SAMPLES = 3, 5
+_OF_MEMBERS = 3  # further typings: one to claim with, two to be known by
 
 STATISTIC = Statistic(own=1.0, cohort=0.9, temperature=3.0)
 CORRELATION = 0.6  # of attempts
@@ -81,11 +83,11 @@ class Enrolled:
 
 
 def splits(dataset: Dataset) -> list[np.ndarray]:
-    """Return the mask [rows] of those who enrol, for every split; no splits for too few users or
-    typings.
+    """Return the mask [rows] of those who enrol, for every split; no splits for too few keys,
+    users or typings.
     """
     enough = [user for user, rows in enumerate(_typings(dataset)) if _has_enough(dataset, rows)]
-    if len(enough) < LEAST_USERS:
+    if len(enough) < LEAST_USERS or dataset.press.shape[1] < LEAST_KEYS:
         return []
     count = min(UNSEEN, round(UNSEEN_SHARE * len(enough)))
     return [
@@ -103,8 +105,13 @@ def enrol(dataset: Dataset, known: np.ndarray, unseen: np.ndarray, split: int) -
     population = Templates().fit(rows[known], targets)
     typings = _typings(dataset)
     values = expand(rows)
-    same_user, members = _members(values, population, [typings[user] for user in users], users)
     strangers = [typings[user] for user in np.unique(dataset.targets[unseen])]
+    counts = np.array(dataset.repetition_counts)
+    # Of whom there are some in every split.
+    sizes = [n for n in MEMBER_SAMPLES if (counts >= n + _OF_MEMBERS).sum() > len(strangers)]
+    same_user, members = _members(
+        values, population, [typings[user] for user in users], users, sizes or [1]
+    )
     random = np.random.default_rng(split)
     claims = [
         *_shipped_claims(dataset, values, population, strangers, same_user, random),
@@ -171,17 +178,20 @@ def _choices(
 
 
 def _members(
-    values: np.ndarray, population: Templates, typings: list[np.ndarray], users: np.ndarray
+    values: np.ndarray,
+    population: Templates,
+    typings: list[np.ndarray],
+    users: np.ndarray,
+    sizes: list[int],
 ) -> tuple[float, dict[int, tuple[np.ndarray, np.ndarray]]]:
-    """`same_user` and `members` of Enrolled; `typings` are the rows of the population's `users`."""
-    most = max(map(len, typings)) - 3  # one to claim with, two to be known by
-    sizes = [samples for samples in MEMBER_SAMPLES if samples <= most]
+    """`same_user` and `members` of Enrolled, for these numbers of samples; `typings` are the rows
+    of the population's `users`.
+    """
     trials = {
         samples: [_forget(values, population, typings, start, samples) for start in range(STARTS)]
-        for samples in sizes or [most]
+        for samples in sizes
     }
-    least = min(trials)
-    statistics = [recognised(known, centres)[1] for known, centres, *_ in trials[least]]
+    statistics = [recognised(known, centres)[1] for known, centres, *_ in trials[min(sizes)]]
     same_user = float(np.quantile(np.concatenate(statistics), MISTAKEN_SHARE))
     members = {}
     for samples, parts in trials.items():
@@ -209,7 +219,9 @@ def _forget(
     one that they claim with; their centres and spreads, and rows to claim with, [users, features];
     and who they are, as places in the population.
     """
-    places = np.array([place for place, rows in enumerate(typings) if len(rows) >= samples + 3])
+    places = np.array(
+        [place for place, rows in enumerate(typings) if len(rows) >= samples + _OF_MEMBERS]
+    )
     turned = [np.roll(typings[place], -(len(typings[place]) * start // STARTS)) for place in places]
     known = copy.copy(population)
     known.centres, known.spreads = population.centres.copy(), population.spreads.copy()

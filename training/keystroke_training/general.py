@@ -14,6 +14,7 @@ from keystroke_training.features import narrowed, timing_features, timing_names
 from keystroke_training.templates import (
     LEAST_SPREAD,
     MAX_LEARNING_ROWS,
+    MAX_LEARNING_SIZE,
     PRIOR_USERS,
     START,
     Templates,
@@ -86,14 +87,14 @@ def kinds(keys: int) -> np.ndarray:
 
 def stretched(keys: int, of: int) -> np.ndarray:
     """Return for every feature of a text of so many keys [9 × keys − 7] which feature of a text
-    of `of` keys is of its kind and at about its place: of n and m of the kind, j stands for
-    ⌊j × (m − 1) / (n − 1) + ½⌋, the only one for the first.
+    of `of` keys is of its kind and at about its place: of n and m of the kind, the j-th,
+    from 0, stands for the one at ⌊j × (m − 1) / (n − 1) + ½⌋, an only one for the first.
     """
     counts, others = (np.bincount(kinds(number), minlength=len(KINDS)) for number in (keys, of))
     starts = np.cumsum(others) - others
     return np.concatenate(
         [
-            start + np.floor(np.arange(n) * ((m - 1) / max(n - 1, 1)) + 0.5).astype(np.int64)
+            start + (2 * np.arange(n) * (m - 1) + n - 1) // max(2 * (n - 1), 1)
             for n, m, start in zip(counts, others, starts, strict=True)
         ]
     )
@@ -124,14 +125,19 @@ def fit_general(press: np.ndarray, release: np.ndarray, targets: np.ndarray) -> 
     users = [values[targets == user] for user in range(targets.max() + 1)]
     several = [own for own in users if len(own) > 1]
     population = _pooled(values, several, kinds(keys))
-    rows = spread_out(np.flatnonzero(np.bincount(targets)[targets] > 1), MAX_LEARNING_ROWS)
+    texts = windows(keys)
+    size = len(texts) * len(users) * len(KINDS)
+    rows = spread_out(
+        np.flatnonzero(np.bincount(targets)[targets] > 1),
+        min(MAX_LEARNING_ROWS, MAX_LEARNING_SIZE // size),
+    )
     densities = np.concatenate(
         [
             _held_out(population, of_window(press, release, window), targets, rows, window)
-            for window in windows(keys)
+            for window in texts
         ]
     )
-    learned = learn_weights(densities, np.tile(targets[rows], len(windows(keys))), RIDGE, START)
+    learned = learn_weights(densities, np.tile(targets[rows], len(texts)), RIDGE, START)
     return General(*population[:4], learned)
 
 

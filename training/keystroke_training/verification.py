@@ -25,8 +25,8 @@ class Scores:
     false_folds: np.ndarray
 
     def passed(self, rate: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return which right and false ones pass the thresholds that let this rate of the false ones of
-        all other folds pass.
+        """Return which right and false ones pass the thresholds that let this rate of the false
+        ones of all other folds pass.
         """
         right, false = np.zeros(len(self.right), bool), np.zeros(len(self.false), bool)
         for fold in np.unique(np.concatenate([self.folds, self.false_folds])):
@@ -38,7 +38,7 @@ class Scores:
         return right, false
 
 
-def verification(
+def verify(
     scores: Scores, attempts: int, seed: int
 ) -> tuple[list[dict], dict, tuple[np.ndarray, np.ndarray]]:
     """Return the operating points for so many attempts, what they are measured to do, as the

@@ -212,15 +212,15 @@ def test_the_least_data_there_may_be_is_trained_on(tmp_path, text):
 @pytest.mark.usefixtures("quick")
 def test_users_with_sessions_are_trained_on(tmp_path):
     data = tmp_path / "data.csv"
-    sizes = ["--users", "5", "--repetitions", "4", "--keys", "3", "--sessions", "3"]
+    sizes = ["--users", "10", "--repetitions", "4", "--keys", "3", "--sessions", "3"]
     assert main(["synthesise", str(data), *sizes]) == 0
     assert main([str(data), "--out", str(tmp_path / "models"), "--models", "templates"]) == 0
     (entry,) = read_strictly(tmp_path / "models" / "manifest.json")["models"]
     assert entry["evaluation"]["protocol"] == "leave one session out"
     assert entry["evaluation"]["folds"] == 3
-    assert entry["evaluation"]["n"] == 60
-    # Of the first part of strangers, two users in four ways, three typings each.
-    assert entry["evaluation"]["enrolment"]["attempts"][0]["genuine"] == 24
+    assert entry["evaluation"]["n"] == 120
+    # Three users in ten splits and four ways, three typings of other sessions each.
+    assert entry["evaluation"]["enrolment"]["attempts"][0]["genuine"] == 360
 
 
 @pytest.mark.usefixtures("quick")
