@@ -224,6 +224,27 @@ def test_users_with_sessions_are_trained_on(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+def test_what_users_enrol_by_is_pinned_and_the_same_every_time(tmp_path):
+    users = [str(number) for number in range(10)]
+    data = write(tmp_path, made_up_csv(users=users, repetitions=[5] * 10, keys=3))
+    for folder in ("once", "again"):
+        assert main([str(data), "--out", str(tmp_path / folder), "--models", "templates"]) == 0
+    assert contents(tmp_path / "once") == contents(tmp_path / "again")
+    manifest = read_strictly(tmp_path / "once" / "manifest.json")
+    enrolment = read_strictly(tmp_path / "once" / "enrolment.json")
+    assert manifest["enrolment"] == {"file": "enrolment.json", "version": enrolment["version"]}
+    assert "enrolment.json" in manifest["files"]
+    card = (tmp_path / "once" / "README.md").read_text("utf-8")
+    assert "## Users who enrol later" in card
+
+
+def test_too_few_users_to_measure_it_have_nothing_to_enrol_by(run):
+    models, _ = run
+    assert "enrolment" not in read_strictly(models / "manifest.json")
+    assert not (models / "enrolment.json").exists()
+
+
+@pytest.mark.usefixtures("quick")
 def test_models_that_one_is_made_of_come_with_it(tmp_path):
     data = write(tmp_path, made_up_csv(repetitions=[2, 2, 3], keys=2))
     out = tmp_path / "models"
