@@ -59,11 +59,11 @@ export const enrolment = fp(
 
     async function openStore(): Promise<Store> {
       if (enrolmentTable !== '') {
-        const { openDynamoDb } = await import('../stores/dynamodb.js')
-        return openDynamoDb(enrolmentTable)
+        const { openDynamo } = await import('../stores/dynamodb.js')
+        return openDynamo(enrolmentTable)
       }
       const { openSqlite } = await import('../stores/sqlite.js')
-      return openSqlite(join(dataDir, 'enrolment.db'))
+      return openSqlite(dataDir)
     }
 
     async function keysOfFile(): Promise<readonly string[]> {
