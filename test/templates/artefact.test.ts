@@ -121,6 +121,18 @@ t.test('populations and cohorts of other widths than the text has are refused', 
   t.end()
 })
 
+t.test('typings to check with that are of another width are refused', (t) => {
+  t.equal(
+    reasonAgainst(({ check }) => check.row.pop()),
+    '/check/row: it has 75 numbers, not 76',
+  )
+  t.equal(
+    reasonAgainst(({ check }) => check.rows[2]?.push(1)),
+    '/check/rows/2: it has 77 numbers, not 76',
+  )
+  t.end()
+})
+
 t.test('numbers are unpacked as little-endian float32', (t) => {
   const bytes = Buffer.alloc(12)
   for (const [i, value] of [1.5, -0.25, 1e-3].entries()) bytes.writeFloatLE(value, 4 * i)

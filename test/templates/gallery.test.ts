@@ -179,6 +179,23 @@ t.test('who comes while a typing is compared is not compared yet, however wide i
   t.ok(near(users[0], weighing.evidence(rowOf(4), templateOf(0))))
 })
 
+t.test('who joins a run that was begun when there was less room is compared with all the same', async (t) => {
+  let begun: Parameters<typeof evidenceOf>[1] | undefined
+  const gallery = new Gallery(weighing, COHORT, (packed) => async (row) => {
+    begun ??= packed()
+    const run = begun
+    await new Promise(setImmediate)
+    begun = undefined
+    return evidenceOf(row, run)
+  })
+  gallery.set('0', templateOf(0))
+  const first = gallery.evidence([rowOf(1)], 1)
+  for (let user = 1; user < 40; user++) gallery.set(`${user}`, templateOf(user))
+  const [early, late] = await Promise.all([first, gallery.evidence([rowOf(2)], 1)])
+  t.same([early.users.length, late.users.length], [1, 40])
+  t.ok(near(late.users[39], weighing.evidence(rowOf(2), templateOf(39))))
+})
+
 t.test('of who is deleted no number stays, and who is not there need not be deleted', async (t) => {
   let packed = weighing.packed(0)
   const gallery = new Gallery(weighing, COHORT, (now) => async () => {
