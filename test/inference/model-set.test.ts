@@ -133,7 +133,7 @@ t.test("what users of one's own are told apart with is loaded beside the models"
   t.equal(enrolment?.artefact.keys, 13)
   const dir = copyModels(t)
   editManifest(dir, (manifest) => {
-    manifest.enrolment = undefined
+    delete manifest.enrolment
   })
   rmSync(join(dir, 'enrolment.json'))
   rmSync(join(dir, 'gallery.onnx'))
