@@ -284,9 +284,10 @@ export class Enrolment {
     quality: readonly Quality[],
   ): Promise<Omit<Verification, 'quality'>> {
     const rows = typings.map(({ times }) => timingsRow(times))
-    const model = this.#galleries.model(text)
     const found = await this.#users.find(text, user)
     if (found === undefined) throw coded('KSR_NOT_ENROLLED', [text.name, user], { at: '/user' })
+    // Once nothing but the comparison is waited for: models that are exchanged are gone.
+    const model = this.#galleries.model(text)
     const { samples } = found.value
     const point = model.pointOf(samples.length, rows.length)
     const { threshold, fnmr } = model.verificationPoint(point, fmr)

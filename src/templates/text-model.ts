@@ -141,9 +141,10 @@ export class TextModel {
   /**
    * The member of the cohort that a user is: somebody of the population may be enrolled, and would never be more like
    * themselves than like their own template there.
-   * @returns −1 where they are nobody of it
+   * @returns −1 where they are nobody of it; how one of them would type another text nobody knows
    */
   async sameUser({ centre }: Template): Promise<number> {
+    if (this.prior === 'general') return -1
     const { cohort } = await this.#cohort.evidence([Float64Array.from(centre)], 1)
     let best = 0
     for (let member = 1; member < cohort.length; member++) {
