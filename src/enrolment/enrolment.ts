@@ -16,6 +16,7 @@ import {
 import type { Keystroke } from '../schemas/sample.js'
 import type { Store } from '../stores/store.js'
 import type { DecisionPoint } from '../templates/artefact.js'
+import type { Template } from '../templates/template.js'
 import {
   type EnrolmentModels,
   FEWEST_SAMPLES,
@@ -25,7 +26,7 @@ import {
   type TextModel,
 } from '../templates/text-model.js'
 import { openArchive, sealArchive } from './archive.js'
-import { Galleries, type Ready } from './galleries.js'
+import { Galleries } from './galleries.js'
 import { isReplay } from './replays.js'
 import { type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -50,7 +51,8 @@ const UPDATE_EVERY_MS = 24 * 3_600_000
 /** The most samples of a user that are taken over: what was enrolled stays the greater part. */
 const MOST_TAKEN_OVER = 5
 const DAY_MS = 24 * 3_600_000
-/** How many typings of a user are remembered, and of how many users. */
+/** How long typings are remembered that users were recognised by, how many of a user, and of how many users. */
+const HEARD_MS = DAY_MS
 const MOST_HEARD = 8
 const MOST_LISTENERS = 10_000
 
@@ -92,6 +94,7 @@ export class Enrolment {
   readonly #now: () => number
   readonly #limits: EnrolmentLimits
   readonly #heard = new Heard()
+  readonly #made = new WeakMap<UserRecord, Compared & { model: TextModel }>()
 
   constructor({ store, vault, models, now = Date.now, ...limits }: EnrolmentOptions) {
     this.store = store
@@ -185,6 +188,7 @@ export class Enrolment {
       if (before + samples.length > MOST_KEPT) throw coded('KSR_LIMIT', [MOST_KEPT, 'samples of a user'])
       return { ...record, updated: at, samples: [...record.samples, ...samples], matches: undefined }
     })
+    await this.#refuseIfGone(text, user)
     this.#galleries.stale(text)
     const enrolled = changed as User
     if (before < FEWEST_SAMPLES && enrolled.value.samples.length >= FEWEST_SAMPLES) await this.#learn(text)
@@ -206,6 +210,7 @@ export class Enrolment {
     const { value, version } = await this.#users.get(text, user)
     check(version)
     if (!(await this.#users.delete(text, user, version))) throw coded('KSR_CONFLICT')
+    this.#heard.forget(`${text.id} ${user}`)
     this.#galleries.stale(text)
     await this.#unlearn(text, value)
   }
@@ -231,8 +236,9 @@ export class Enrolment {
   async identify(
     text: Text,
     rows: readonly FeatureRow[],
-    { top = 0, fpir = DEFAULT_FPIR }: PredictQuery,
+    query: PredictQuery,
   ): Promise<Omit<Recognition, 'quality'>> {
+    const { top = 0, fpir = DEFAULT_FPIR } = query
     const { model, gallery, ready } = await this.#galleries.of(text)
     const { length: size } = gallery.users
     // Before it is looked at who is there: what can't be asked can't be asked of anybody.
@@ -240,13 +246,15 @@ export class Enrolment {
     if (size === 0) throw coded('KSR_NOBODY_ENROLLED', [text.name, FEWEST_SAMPLES])
     const { rivals, cohort } = await model.identify(gallery, rows, Math.max(1, top))
     const [{ user, evidence, posterior }] = rivals as [Rival]
-    const found = ready.get(user) as Ready
+    const found = ready.get(user)
+    // Deleted meanwhile.
+    if (found === undefined) return this.identify(text, rows, query)
     found.same ??= await model.sameUser(found.template)
     const statistic = model.statistic(evidence, cohort, found.same)
     const point = model.pointOf(found.samples, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
     const known = statistic >= threshold
-    if (known) this.#heard.refuse(user, text, rows, found.rows)
+    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now())
     const unsettled = (known && posterior < SURE) || isClose(point, statistic)
     return {
       user,
@@ -286,11 +294,11 @@ export class Enrolment {
       throw coded('KSR_NOT_READY', [user, samples.length, FEWEST_SAMPLES], { at: '/user' })
     }
     const known = samples.map(({ row }) => row)
-    const template = model.template(known)
-    const statistic = await model.compare(template, rows)
+    const compared = await this.#compared(found.value, model)
+    const statistic = await model.compare(compared, rows)
     const match = statistic >= threshold
     if (match) {
-      this.#heard.refuse(user, text, rows, known)
+      this.#heard.refuse(`${text.id} ${user}`, rows, known, this.#now())
       await this.#note(text, found, typings, rows, model, statistic, quality)
     }
     return {
@@ -328,10 +336,18 @@ export class Enrolment {
         return { ...this.#users.made(), samples }
       })
       if (there) kept.push(user)
+      else await this.#refuseIfGone(text, user)
     }
     this.#galleries.stale(text)
     await this.#learn(text)
     return { imported: records.length - kept.length, kept }
+  }
+
+  /** Has nothing in memory of whom other processes have deleted. */
+  async refresh(): Promise<void> {
+    this.#users.forget()
+    this.#heard.forgetBefore(this.#now() - HEARD_MS)
+    await this.#galleries.refresh()
   }
 
   /** A text, as it is answered. */
@@ -376,6 +392,24 @@ export class Enrolment {
         const fnmr = point?.verification.find(({ fmr }) => fmr === DEFAULT_FMR)?.fnmr ?? null
         return { samples, eer, fnmr }
       })
+  }
+
+  /** The template of a record as it is, for as long as that is remembered. */
+  async #compared(record: UserRecord, model: TextModel): Promise<Compared> {
+    const made = this.#made.get(record)
+    if (made?.model === model) return made
+    const template = model.template(record.samples.map(({ row }) => row))
+    const compared = { model, template, same: await model.sameUser(template) }
+    this.#made.set(record, compared)
+    return compared
+  }
+
+  /** Whoever was enrolled for a text while others deleted it is deleted with it. */
+  async #refuseIfGone(text: Text, user: string): Promise<void> {
+    const current = await this.#texts.find(text.tenant, text.name)
+    if (current?.id === text.id) return
+    await this.#users.delete(text, user)
+    throw coded('KSR_TEXT_NOT_FOUND', [text.name])
   }
 
   async #checkRoom(text: Text): Promise<void> {
@@ -472,19 +506,36 @@ function replayed(typing: number, of: number): Error {
   return coded('KSR_REPLAYED', [], { at: of === 1 ? '/keystrokes' : `/attempts/${typing}` })
 }
 
+/** A user's template, and the member of the cohort that they are. */
+interface Compared {
+  template: Template
+  same: number
+}
+
 /** The typings that users were last recognised by, in this process: whoever overheard one of them could send it again. */
 class Heard {
-  readonly #rows = new Map<string, FeatureRow[]>()
+  readonly #of = new Map<string, { rows: FeatureRow[]; at: number }>()
 
   /** @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others */
-  refuse(user: string, text: Text, rows: readonly FeatureRow[], known: readonly FeatureRow[]): void {
-    const key = `${text.id} ${user}`
-    const heard = this.#rows.get(key) ?? []
+  refuse(of: string, rows: readonly FeatureRow[], known: readonly FeatureRow[], now: number): void {
+    const heard = this.#of.get(of)?.rows ?? []
     const replay = rows.findIndex((row, i) => isReplay(row, [...known, ...heard, ...rows.slice(0, i)]))
     if (replay !== -1) throw replayed(replay, rows.length)
-    this.#rows.delete(key)
-    this.#rows.set(key, [...rows, ...heard].slice(0, MOST_HEARD))
-    if (this.#rows.size > MOST_LISTENERS) this.#rows.delete(this.#rows.keys().next().value as string)
+    this.#of.delete(of)
+    this.#of.set(of, { rows: [...rows, ...heard].slice(0, MOST_HEARD), at: now })
+    if (this.#of.size > MOST_LISTENERS) this.#of.delete(this.#of.keys().next().value as string)
+  }
+
+  forget(of: string): void {
+    this.#of.delete(of)
+  }
+
+  /** Those that came before a time, the oldest of which are first. */
+  forgetBefore(time: number): void {
+    for (const [of, { at }] of this.#of) {
+      if (at >= time) return
+      this.#of.delete(of)
+    }
   }
 }
 

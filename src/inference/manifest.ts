@@ -78,9 +78,7 @@ const Manifest = Type.Object({
   models: Type.Array(Type.Object({ features: Type.String(), members: Type.Optional(Type.Unknown()) }), {
     minItems: 1,
   }),
-  enrolment: Type.Optional(
-    Type.Object({ file: Type.String(), graph: Type.String(), version: Type.String() }),
-  ),
+  enrolment: Type.Optional(Type.Object({ file: file.file, graph: file.file, version: Type.String() })),
   files: Type.Record(Type.String(), Type.Object({ bytes: Type.Integer(), sha256: Type.String() })),
 })
 
