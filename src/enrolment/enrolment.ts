@@ -254,8 +254,9 @@ export class Enrolment {
     const point = model.pointOf(found.samples, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
     const known = statistic >= threshold
-    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now())
     const unsettled = (known && posterior < SURE) || isClose(point, statistic)
+    const anotherAttemptHelps = unsettled && rows.length < model.mostAttempts
+    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now(), anotherAttemptHelps)
     return {
       user,
       ...modelOf(model),
@@ -263,7 +264,7 @@ export class Enrolment {
       confidence: twoDecimals(posterior),
       operatingPoint: { fpir, fnir: model.missRate(point, threshold), threshold: sixDecimals(threshold) },
       attempts: rows.length,
-      anotherAttemptHelps: unsettled && rows.length < model.mostAttempts,
+      anotherAttemptHelps,
       ...(top > 0 && {
         candidates: rivals.map(({ user, posterior }) => ({ user, score: twoDecimals(posterior) })),
       }),
@@ -298,8 +299,9 @@ export class Enrolment {
     const compared = await this.#compared(found.value, model)
     const statistic = await model.compare(compared, rows)
     const match = statistic >= threshold
+    const anotherAttemptHelps = isClose(point, statistic) && rows.length < model.mostAttempts
     if (match) {
-      this.#heard.refuse(`${text.id} ${user}`, rows, known, this.#now())
+      this.#heard.refuse(`${text.id} ${user}`, rows, known, this.#now(), anotherAttemptHelps)
       await this.#note(text, found, typings, rows, model, statistic, quality)
     }
     return {
@@ -311,7 +313,7 @@ export class Enrolment {
       fmr,
       fnmr: model.prior === 'general' ? null : fnmr,
       attempts: rows.length,
-      anotherAttemptHelps: isClose(point, statistic) && rows.length < model.mostAttempts,
+      anotherAttemptHelps,
     }
   }
 
@@ -515,15 +517,34 @@ interface Compared {
 
 /** The typings that users were last recognised by, in this process: whoever overheard one of them could send it again. */
 class Heard {
-  readonly #of = new Map<string, { rows: FeatureRow[]; at: number }>()
+  /** Beside them those that are to come again, with another attempt that was asked for. */
+  readonly #of = new Map<string, { rows: FeatureRow[]; awaited: FeatureRow[]; at: number }>()
 
-  /** @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others */
-  refuse(of: string, rows: readonly FeatureRow[], known: readonly FeatureRow[], now: number): void {
-    const heard = this.#of.get(of)?.rows ?? []
-    const replay = rows.findIndex((row, i) => isReplay(row, [...known, ...heard, ...rows.slice(0, i)]))
+  /**
+   * @param open whether another attempt is asked for, with which these come again
+   * @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others
+   */
+  refuse(
+    of: string,
+    rows: readonly FeatureRow[],
+    known: readonly FeatureRow[],
+    now: number,
+    open: boolean,
+  ): void {
+    const { rows: heard, awaited } = this.#of.get(of) ?? { rows: [], awaited: [] }
+    const replay = rows.findIndex((row, i) => {
+      // Those awaited come again in front of one that is new, and else are replays themselves.
+      const others = i < rows.length - 1 ? [] : awaited
+      return isReplay(row, [...known, ...heard, ...others, ...rows.slice(0, i)])
+    })
     if (replay !== -1) throw replayed(replay, rows.length)
+    const latest = [...rows, ...awaited]
     this.#of.delete(of)
-    this.#of.set(of, { rows: [...rows, ...heard].slice(0, MOST_HEARD), at: now })
+    this.#of.set(of, {
+      rows: open ? heard : [...latest, ...heard].slice(0, MOST_HEARD),
+      awaited: open ? latest.slice(0, MOST_HEARD) : [],
+      at: now,
+    })
     if (this.#of.size > MOST_LISTENERS) this.#of.delete(this.#of.keys().next().value as string)
   }
 
