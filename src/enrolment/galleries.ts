@@ -74,6 +74,7 @@ export class Galleries {
 
   /** Those of a text who can be recognised now. */
   async of(text: Text): Promise<Known> {
+    const models = this.#enrolmentModels()
     const model = this.model(text)
     let held = this.#held.get(text.id)
     if (held?.model !== model) held = this.#load(text, model)
@@ -83,7 +84,7 @@ export class Galleries {
     await this.#sync(held)
     this.#forget()
     // Models that were exchanged meanwhile are gone before they could be asked.
-    return this.model(text) === model ? held : this.of(text)
+    return this.#enrolmentModels() === models ? held : this.of(text)
   }
 
   /** Has the next question see what was just changed. */
@@ -131,12 +132,14 @@ export class Galleries {
   }
 
   /** One for all who ask at the same time. */
-  #sync(held: Held): Promise<void> {
-    if (this.#now() - held.checked < FRESH_MS) return held.syncing ?? Promise.resolve()
+  async #sync(held: Held): Promise<void> {
+    // One that has begun may have been before what was changed here since.
+    await held.syncing
+    if (this.#now() - held.checked < FRESH_MS) return
     held.syncing ??= this.#update(held).finally(() => {
       held.syncing = undefined
     })
-    return held.syncing
+    await held.syncing
   }
 
   async #update(held: Held): Promise<void> {
