@@ -79,7 +79,7 @@ export function enrolment({ onUnauthorized }) {
   function enrol(name) {
     const { samples = 0 } = enrolled.find(({ user }) => user === name) ?? {}
     if (samples >= WANTED)
-      return tell(`There is a ${name} already: take another name, or have them forgotten.`)
+      return tell(`There is one of the name ${name} already: take another, or have them forgotten.`)
     prepare(`${name}, typing ${samples + 1} of ${WANTED}`, async (keystrokes, isCurrent) => {
       await ask(TEXT, { keys: SENTENCE.length, prior: 'general' }, 'PUT')
       const answer = await ask(`${TEXT}/users/${encodeURIComponent(name)}/samples`, { keystrokes })
