@@ -27,6 +27,7 @@ import {
 } from '../templates/text-model.js'
 import { openArchive, sealArchive } from './archive.js'
 import { Galleries } from './galleries.js'
+import { Heard, replayed } from './heard.js'
 import { isReplay } from './replays.js'
 import { type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -51,10 +52,6 @@ const UPDATE_EVERY_MS = 24 * 3_600_000
 /** The most samples of a user that are taken over: what was enrolled stays the greater part. */
 const MOST_TAKEN_OVER = 5
 const DAY_MS = 24 * 3_600_000
-/** How long typings are remembered that users were recognised by, how many of a user, and of how many users. */
-const HEARD_MS = DAY_MS
-const MOST_HEARD = 8
-const MOST_LISTENERS = 10_000
 
 /** A typing of somebody: its times, and as it was sent. */
 export interface Typed {
@@ -349,7 +346,7 @@ export class Enrolment {
   /** Has nothing in memory of whom other processes have deleted. */
   async refresh(): Promise<void> {
     this.#users.forget()
-    this.#heard.forgetBefore(this.#now() - HEARD_MS)
+    this.#heard.forgetBefore(this.#now() - DAY_MS)
     await this.#galleries.refresh()
   }
 
@@ -387,9 +384,12 @@ export class Enrolment {
   /** What errors to expect of a user with so many samples, and with more. */
   errorRates(text: Text, samples: number): Enrolled['errorRates'] {
     if (text.prior === 'general') return []
-    const { measured, decision } = this.#models().artefact
+    const { decision, ...artefact } = this.#models().artefact
+    const measured = artefact.measured.filter((one) => one.attempts === 1 && one.samples >= FEWEST_SAMPLES)
+    // With more than were measured it is no worse than with the most of them.
+    const least = Math.min(samples, Math.max(...measured.map((one) => one.samples)))
     return measured
-      .filter(({ attempts, samples: with_ }) => attempts === 1 && with_ >= Math.max(samples, FEWEST_SAMPLES))
+      .filter((one) => one.samples >= least)
       .map(({ samples, eer }) => {
         const point = decision.points.find((one) => one.samples === samples && one.attempts === 1)
         const fnmr = point?.verification.find(({ fmr }) => fmr === DEFAULT_FMR)?.fnmr ?? null
@@ -490,8 +490,10 @@ export class Enrolment {
             users: model.experience(teachers.map(({ value }) => value.samples.map(({ row }) => row))),
             from: teachers.map(({ value }) => value.id),
           }
-    // Where somebody else was faster, they have learned from the same.
-    await this.#texts.learn(current, experience)
+    const learned = await this.#texts.learn(current, experience)
+    // Where somebody else was faster, they have learned from the same; but nobody may be in it who was deleted meanwhile.
+    const again = learned === undefined ? anew : await this.#areGone(text, teachers)
+    if (again) await this.#learn(text, true)
   }
 
   /** Whoever is deleted, or a sample of theirs, is not in what the text has learned either. */
@@ -499,66 +501,26 @@ export class Enrolment {
     const current = await this.#texts.find(text.tenant, text.name)
     if (current?.id === text.id && current.experience?.from.includes(id)) await this.#learn(text, true)
   }
+
+  /** Whether somebody was deleted since they were read, or a sample of theirs. */
+  async #areGone(text: Text, read: readonly User[]): Promise<boolean> {
+    for (const { key, value } of read) {
+      const now = (await this.#users.find(text, key))?.value
+      const kept = new Set(now?.samples.map(({ id }) => id))
+      if (now?.id !== value.id || !value.samples.every(({ id }) => kept.has(id))) return true
+    }
+    return false
+  }
 }
 
 function modelOf({ version }: TextModel): { model: string; version: string } {
   return { model: MODEL, version }
 }
 
-function replayed(typing: number, of: number): Error {
-  return coded('KSR_REPLAYED', [], { at: of === 1 ? '/keystrokes' : `/attempts/${typing}` })
-}
-
 /** A user's template, and the member of the cohort that they are. */
 interface Compared {
   template: Template
   same: number
-}
-
-/** The typings that users were last recognised by, in this process: whoever overheard one of them could send it again. */
-class Heard {
-  /** Beside them those that are to come again, with another attempt that was asked for. */
-  readonly #of = new Map<string, { rows: FeatureRow[]; awaited: FeatureRow[]; at: number }>()
-
-  /**
-   * @param open whether another attempt is asked for, with which these come again
-   * @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others
-   */
-  refuse(
-    of: string,
-    rows: readonly FeatureRow[],
-    known: readonly FeatureRow[],
-    now: number,
-    open: boolean,
-  ): void {
-    const { rows: heard, awaited } = this.#of.get(of) ?? { rows: [], awaited: [] }
-    const replay = rows.findIndex((row, i) => {
-      // Those awaited come again in front of one that is new, and else are replays themselves.
-      const others = i < rows.length - 1 ? [] : awaited
-      return isReplay(row, [...known, ...heard, ...others, ...rows.slice(0, i)])
-    })
-    if (replay !== -1) throw replayed(replay, rows.length)
-    const latest = [...rows, ...awaited]
-    this.#of.delete(of)
-    this.#of.set(of, {
-      rows: open ? heard : [...latest, ...heard].slice(0, MOST_HEARD),
-      awaited: open ? latest.slice(0, MOST_HEARD) : [],
-      at: now,
-    })
-    if (this.#of.size > MOST_LISTENERS) this.#of.delete(this.#of.keys().next().value as string)
-  }
-
-  forget(of: string): void {
-    this.#of.delete(of)
-  }
-
-  /** Those that came before a time, the oldest of which are first. */
-  forgetBefore(time: number): void {
-    for (const [of, { at }] of this.#of) {
-      if (at >= time) return
-      this.#of.delete(of)
-    }
-  }
 }
 
 /** Whether the strictest threshold and the loosest one decide differently. */

@@ -161,7 +161,7 @@ export class Galleries {
     let users = 0
     for (const { ready } of this.#held.values()) users += ready.size
     for (const [id, { ready }] of this.#held) {
-      if (users <= MOST_HELD || this.#held.size === 1) return
+      if (users <= MOST_HELD || this.#held.size === 1) continue
       users -= ready.size
       this.#held.delete(id)
     }

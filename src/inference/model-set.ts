@@ -162,7 +162,8 @@ async function checkedBy(models: EnrolmentModels): Promise<{ evidence: number; s
   gallery.set('', template)
   const { rivals } = await text.identify(gallery, [row], 1)
   const [{ evidence }] = rivals as [Rival]
-  return { evidence, statistic: await text.compare(template, [row]) }
+  const same = await text.sameUser(template)
+  return { evidence, statistic: await text.compare({ template, same }, [row]) }
 }
 
 function isComposed(entry: ManifestEntry): entry is ComposedEntry {

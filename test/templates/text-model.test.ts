@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { Recogniser } from '../../src/inference/recogniser.js'
 import { timingsRow } from '../../src/keystroke/features.js'
@@ -5,7 +6,7 @@ import { timesOf } from '../../src/keystroke/times.js'
 import { type DecisionPoint, floats } from '../../src/templates/artefact.js'
 import { counterparts, expand, KINDS, kindsOf, widthOf } from '../../src/templates/expansion.js'
 import { Weighing } from '../../src/templates/gallery.js'
-import { type EnrolmentModels, TextModel } from '../../src/templates/text-model.js'
+import { type EnrolmentModels, type Prior, TextModel } from '../../src/templates/text-model.js'
 import { build } from '../fixtures/build.js'
 import { person, times } from '../fixtures/people.js'
 
@@ -119,8 +120,10 @@ t.test('one user compared alone gets the statistic that they get among others', 
   for (const asked of [rows.slice(3, 4), rows.slice(3)]) {
     const { rivals, cohort } = await shipped.identify(gallery, asked, 31)
     const { evidence } = rivals.find(({ user }) => user === 'anna') as (typeof rivals)[0]
-    const among = shipped.statistic(evidence, cohort, await shipped.sameUser(template))
-    t.ok(near(await shipped.compare(template, asked), among))
+    for (const same of [-1, 5]) {
+      const among = shipped.statistic(evidence, cohort, same)
+      t.ok(near(await shipped.compare({ template, same }, asked), among))
+    }
   }
 })
 
@@ -348,12 +351,76 @@ t.test(
   },
 )
 
-t.test('training and service compute the same: a template, its evidence and its statistic', async (t) => {
-  const { rows, row, evidence, statistic } = artefact.check
-  const template = shipped.template(rows.map((one) => Float32Array.from(one)))
-  const gallery = shipped.gallery()
-  gallery.set('checked', template)
-  const { rivals } = await shipped.identify(gallery, [Float32Array.from(row)], 1)
-  t.ok(near(rivals[0]?.evidence as number, evidence), `${rivals[0]?.evidence} is ${evidence}`)
-  t.ok(near(await shipped.compare(template, [Float32Array.from(row)]), statistic))
+interface Summed {
+  first: number[]
+  sum: number
+}
+/** What training answers of made-up people: `training/train answers`. */
+interface Case {
+  prior: Prior
+  keys: number
+  enrolled: number[][][]
+  expected: Record<'median' | 'deviation' | 'weights', Summed>
+  cohort: { centres: number; spreads: number }
+  users: {
+    rows: number[][]
+    centre: Summed
+    spread: Summed
+    nearest: { cohort: number; statistic: number }
+    leftOut: number | null
+  }[]
+  attempts: number[][]
+  /** Of each attempt for each user. */
+  evidence: number[][]
+  statistic: number[][]
+  fused: { evidence: number[]; statistic: number[]; confidence: number }
+}
+const known: { models: string; cases: Case[] } = JSON.parse(
+  readFileSync(new URL('../fixtures/enrolment/known-answers.json', import.meta.url), 'utf8'),
+)
+
+t.test('training and service compute the same templates, evidence and decisions', async (t) => {
+  t.equal(known.models, artefact.version)
+  const narrowed = (rows: number[][]) => rows.map((row) => Float32Array.from(row))
+  for (const { prior, keys, enrolled, users, attempts, evidence, statistic, fused } of known.cases) {
+    await t.test(`${prior}, ${keys} keys, ${enrolled.length} enrolled`, async (t) => {
+      const plain = new TextModel(models, keys, prior)
+      const experience = enrolled.length > 0 ? plain.experience(enrolled.map(narrowed)) : undefined
+      const model = new TextModel(models, keys, prior, experience)
+      const gallery = model.gallery()
+      const same: number[] = []
+      for (const [i, { rows, centre, spread, leftOut }] of users.entries()) {
+        const template = model.template(narrowed(rows))
+        for (const [part, expected] of [
+          [template.centre, centre],
+          [template.spread, spread],
+        ] as const) {
+          t.ok(expected.first.every((one, f) => near(one, part[f] as number, 1e-4)))
+          t.ok(
+            near(
+              [...part].reduce((sum, one) => sum + one, 0),
+              expected.sum,
+              1e-2,
+            ),
+          )
+        }
+        gallery.set(`${i}`, template)
+        same.push(await model.sameUser(template))
+        t.equal(same[i], leftOut ?? -1)
+      }
+      const ask = async (rows: number[][], evidences: number[], statistics: number[]) => {
+        const { rivals, cohort } = await model.identify(gallery, narrowed(rows), users.length)
+        for (const { user, evidence } of rivals) {
+          const i = Number(user)
+          t.ok(near(evidence, evidences[i] as number), `${evidence} is ${evidences[i]}`)
+          t.ok(near(model.statistic(evidence, cohort, same[i] as number), statistics[i] as number))
+        }
+        return rivals[0]?.posterior as number
+      }
+      for (const [i, row] of attempts.entries()) {
+        await ask([row], evidence[i] as number[], statistic[i] as number[])
+      }
+      t.ok(near(await ask(attempts, fused.evidence, fused.statistic), fused.confidence))
+    })
+  }
 })
