@@ -95,7 +95,7 @@ module.exports = {
     from(room('routes'), room('tensors'), file('ndjson'), ...domain),
     from(room('tensors'), ...domain),
     from(file('ndjson'), file('errors')),
-    from(room('inference'), ...domain),
+    from(room('inference'), room('templates'), ...domain),
     from(room('keystroke'), room('schemas'), file('errors')),
     from(room('templates'), ...domain),
     from(room('stores'), file('errors')),

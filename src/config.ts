@@ -51,6 +51,23 @@ export interface Config {
   maxConnections: number
   /** How long turns of the event loop may be, ms, before some requests are refused; 0 for any length. */
   overloadMs: number
+  /** The folder of the records of those who are enrolled; '' for none. */
+  dataDir: string
+  /** The table of DynamoDB that has them instead; '' for the folder. */
+  enrolmentTable: string
+  /** The keys that the records are sealed with, as `id:64 hexadecimal digits`: the first for what is written. Secret. */
+  enrolmentKeys: string[]
+  /** After how many days a record that nobody changed is forgotten; 0 for never. */
+  retentionDays: number
+  /** How many texts a caller may have, and how many users a text. */
+  maxTexts: number
+  maxEnrolled: number
+  /** Whether the typings of an enrolment are kept beside what is made of them. */
+  keepSamples: boolean
+  /** Whether what is known of a user learns from typings that were verified. */
+  updateTemplates: boolean
+  /** After how many days an enrolment is called stale; 0 for never. */
+  staleDays: number
   /** Whether there are metrics. */
   metrics: boolean
   /** The URL that traces are sent to; '' for no traces. The other settings of OpenTelemetry are read by its SDK. */
@@ -59,15 +76,6 @@ export interface Config {
   basePath: string
   /** The name under which Lambda runs this; '' elsewhere. */
   functionName: string
-  dataDir: string
-  enrolmentTable: string
-  enrolmentKeys: string[]
-  retentionDays: number
-  maxTexts: number
-  maxEnrolled: number
-  keepSamples: boolean
-  updateTemplates: boolean
-  staleDays: number
   /** The version of the service, from package.json. */
   version: string
 }
@@ -77,6 +85,11 @@ const S3_FOLDER = /^(s3:\/\/(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z
 
 /** `name:` and the SHA-256 of the key, in hexadecimal digits. */
 const API_KEY = /^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}$/
+
+/** An id of ours, and 32 bytes in hexadecimal digits, which Secrets Manager of AWS can make. */
+const ENROLMENT_KEY = /^[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}$/
+
+const TABLE = /^([A-Za-z0-9_.-]{3,255})?$/
 
 /** What may be opened to everybody: the index, the page of the contract, that to try it, the models' cards, the metrics. */
 const PUBLIC_ROUTES = ['index', 'docs', 'demo', 'models', 'metrics']
@@ -103,6 +116,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  // What Lambda writes to a folder is gone with the process.
+  const dataDir = text('DATA_DIR', env.AWS_LAMBDA_FUNCTION_NAME ? '' : 'data', /^/, 'a folder')
   const config: Config = {
     port: whole('PORT', 65535, 3000),
     host: text('HOST', '127.0.0.1', /./, 'an address'),
@@ -141,22 +156,26 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     batchBodyLimit: whole('BATCH_BODY_LIMIT', 64 * 1024 * 1024, 1024 * 1024, 1024),
     maxConnections: whole('MAX_CONNECTIONS', 1_000_000, 4096, 1),
     overloadMs: whole('OVERLOAD_MS', 10_000, 10),
+    dataDir: dataDir && resolve(dataDir),
+    enrolmentTable: text('ENROLMENT_TABLE', '', TABLE, 'the name of a table of DynamoDB'),
+    enrolmentKeys: list(
+      'ENROLMENT_KEYS',
+      ENROLMENT_KEY,
+      'ids with 64 hexadecimal digits each: 1:9f86d0…,2:60303a…',
+    ),
+    retentionDays: whole('RETENTION_DAYS', 3650, 0),
+    maxTexts: whole('MAX_TEXTS', 10_000, 100, 1),
+    maxEnrolled: whole('MAX_ENROLLED', 100_000, 10_000, 1),
+    keepSamples: isOn('KEEP_SAMPLES', false),
+    updateTemplates: isOn('UPDATE_TEMPLATES', false),
+    staleDays: whole('STALE_DAYS', 3650, 180),
     // CloudWatch asks for money for each.
-    metrics: text('METRICS', env.AWS_LAMBDA_FUNCTION_NAME ? 'off' : 'on', /^(on|off)$/, 'on or off') === 'on',
+    metrics: isOn('METRICS', !env.AWS_LAMBDA_FUNCTION_NAME),
     tracesEndpoint:
       text(TRACES, '', COLLECTOR, 'a URL of http or https') ||
       text(TELEMETRY, '', COLLECTOR, 'a URL of http or https').replace(/(.)\/?$/, '$1/v1/traces'),
     basePath: text('BASE_PATH', '', /^(\/[A-Za-z0-9._~-]+)*$/, 'a path such as /api/v1'),
     functionName: env.AWS_LAMBDA_FUNCTION_NAME ?? '',
-    dataDir: resolve(text('DATA_DIR', './data', /./, 'a folder')),
-    enrolmentTable: text('ENROLMENT_TABLE', '', /^/, 'a table'),
-    enrolmentKeys: list('ENROLMENT_KEYS'),
-    retentionDays: whole('RETENTION_DAYS', 3650, 0),
-    maxTexts: whole('MAX_TEXTS', 100000, 100),
-    maxEnrolled: whole('MAX_ENROLLED', 100000, 10000),
-    keepSamples: text('KEEP_SAMPLES', 'off', /^(on|off)$/, 'on or off') === 'on',
-    updateTemplates: text('UPDATE_TEMPLATES', 'off', /^(on|off)$/, 'on or off') === 'on',
-    staleDays: whole('STALE_DAYS', 3650, 180),
     version,
   }
   if (config.modelUri !== '' && env.MODEL_DIR !== undefined) {
@@ -164,6 +183,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const both = config.hideScores.find((name) => config.showScores.includes(name))
   if (both !== undefined) throw coded('KSR_CONFIG', [`HIDE_SCORES and SHOW_SCORES both name "${both}"`])
+  const ids = config.enrolmentKeys.map((key) => key.split(':')[0])
+  if (new Set(ids).size < ids.length) throw coded('KSR_CONFIG', ['ENROLMENT_KEYS has two keys of one id'])
   const { jwksUrl, issuer, audience } = config.jwt
   // Whose tokens, and made for whom: a token for another service of the same issuer must not do.
   if ([jwksUrl, issuer, audience].includes('') && jwksUrl + issuer + audience !== '') {
@@ -182,6 +203,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (value > maximum) throw coded('KSR_CONFIG', [`${name} must be a whole number up to ${maximum}`])
     if (value < minimum) throw coded('KSR_CONFIG', [`${name} must be a whole number from ${minimum} on`])
     return value
+  }
+
+  function isOn(name: string, fallback: boolean): boolean {
+    return text(name, fallback ? 'on' : 'off', /^(on|off)$/, 'on or off') === 'on'
   }
 
   function list(name: string, form = /^/, described = 'names with commas between: svm,rf'): string[] {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { loadConfig } from '../src/config.js'
@@ -32,6 +33,15 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     batchBodyLimit: 1048576,
     maxConnections: 4096,
     overloadMs: 10,
+    dataDir: resolve('data'),
+    enrolmentTable: '',
+    enrolmentKeys: [],
+    retentionDays: 0,
+    maxTexts: 100,
+    maxEnrolled: 10000,
+    keepSamples: false,
+    updateTemplates: false,
+    staleDays: 180,
     metrics: true,
     tracesEndpoint: '',
     basePath: '',
@@ -66,6 +76,15 @@ t.test('every setting is read', async (t) => {
     BATCH_BODY_LIMIT: '2097152',
     MAX_CONNECTIONS: '100',
     OVERLOAD_MS: '0',
+    DATA_DIR: '/data',
+    ENROLMENT_TABLE: 'recognition-Records-1A2B',
+    ENROLMENT_KEYS: `new:${'0'.repeat(64)},old:${'f'.repeat(64)}`,
+    RETENTION_DAYS: '365',
+    MAX_TEXTS: '1',
+    MAX_ENROLLED: '100000',
+    KEEP_SAMPLES: 'on',
+    UPDATE_TEMPLATES: 'on',
+    STALE_DAYS: '0',
     METRICS: 'off',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
     BASE_PATH: '/api/v1',
@@ -99,6 +118,15 @@ t.test('every setting is read', async (t) => {
     batchBodyLimit: 2097152,
     maxConnections: 100,
     overloadMs: 0,
+    dataDir: '/data',
+    enrolmentTable: 'recognition-Records-1A2B',
+    enrolmentKeys: [`new:${'0'.repeat(64)}`, `old:${'f'.repeat(64)}`],
+    retentionDays: 365,
+    maxTexts: 1,
+    maxEnrolled: 100000,
+    keepSamples: true,
+    updateTemplates: true,
+    staleDays: 0,
     metrics: false,
     tracesEndpoint: 'http://collector:4318/v1/traces',
     basePath: '/api/v1',
@@ -166,6 +194,20 @@ t.test('a value that a setting can not have stops the start and is named', async
     ['BATCH_BODY_LIMIT', '67108865'],
     ['MAX_CONNECTIONS', '0'],
     ['OVERLOAD_MS', '0.5'],
+    ['ENROLMENT_TABLE', 'ab'],
+    ['ENROLMENT_TABLE', 'a table'],
+    ['ENROLMENT_KEYS', '0'.repeat(64)],
+    ['ENROLMENT_KEYS', `1:${'0'.repeat(63)}`],
+    ['ENROLMENT_KEYS', `1:${'F'.repeat(64)}`],
+    ['ENROLMENT_KEYS', `1:${'0'.repeat(64)},1:${'f'.repeat(64)}`],
+    ['RETENTION_DAYS', '3651'],
+    ['MAX_TEXTS', '0'],
+    ['MAX_TEXTS', '10001'],
+    ['MAX_ENROLLED', '0'],
+    ['MAX_ENROLLED', '100001'],
+    ['KEEP_SAMPLES', 'true'],
+    ['UPDATE_TEMPLATES', ''],
+    ['STALE_DAYS', '-1'],
     ['METRICS', 'yes'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
     ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://'],
@@ -221,6 +263,24 @@ t.test(
 t.test('on Lambda, where each costs money, there are metrics only where they are asked for', async (t) => {
   t.notOk(loadConfig({ AWS_LAMBDA_FUNCTION_NAME: 'recognition' }).metrics)
   t.ok(loadConfig({ AWS_LAMBDA_FUNCTION_NAME: 'recognition', METRICS: 'on' }).metrics)
+})
+
+t.test(
+  'records are in a folder where the process starts, in another, or nowhere, as on Lambda',
+  async (t) => {
+    t.equal(loadConfig({ DATA_DIR: 'records/of ours' }).dataDir, resolve('records/of ours'))
+    t.equal(loadConfig({ DATA_DIR: '' }).dataDir, '')
+    const lambda = { AWS_LAMBDA_FUNCTION_NAME: 'recognition' }
+    t.match(loadConfig({ ...lambda, ENROLMENT_TABLE: 'records' }), { dataDir: '', enrolmentTable: 'records' })
+    t.equal(loadConfig({ ...lambda, DATA_DIR: '/mnt/data' }).dataDir, '/mnt/data')
+  },
+)
+
+t.test('a key that can not be one is not told', async (t) => {
+  const secret = 'abcdef0123456789'.repeat(4)
+  for (const ENROLMENT_KEYS of [secret, `1:${secret}0`, `1:${secret},1:${secret}`]) {
+    t.throws(() => loadConfig({ ENROLMENT_KEYS }), { message: /^(?!.*abcdef)/ })
+  }
 })
 
 t.test('models from a folder and from S3 at once stop the start', async (t) => {

@@ -81,6 +81,30 @@ t.test('the figures on the page of the models are the measured ones', async (t) 
   t.ok(Math.abs(cpu('templates') / cpu('best') - 0.5) < 0.1, 'templates take half the CPU time')
 })
 
+t.test('the figures of users who enrol later are the measured ones', async (t) => {
+  type Kind = 'eer' | 'fnmr' | 'rank1'
+  type Rates = Record<'samples' | 'attempts' | 'enrolled' | Kind, number> &
+    Record<`${Kind}Interval`, number[]>
+  const enrolment: { measured: Rates[]; general: { measured: Rates[] } } = JSON.parse(
+    readFileSync(join(MODELS, 'enrolment.json'), 'utf8'),
+  )
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  const measured = (samples: number, attempts: number) =>
+    enrolment.measured.find((found) => found.samples === samples && found.attempts === attempts) as Rates
+  const told = (found: Rates, kind: Kind) =>
+    `${percent(found[kind])} (${found[`${kind}Interval`].map(percent).join(' to ')})`
+  for (const samples of [1, 3, 5, 7]) {
+    const found = measured(samples, 1)
+    const cells = (['eer', 'fnmr', 'rank1'] as const).map((kind) => told(found, kind))
+    t.match(models, `| ${samples} | ${cells.join(' | ')} |`)
+  }
+  t.match(models, `two attempts the equal error rate is ${told(measured(5, 2), 'eer')}`)
+  const [five, eight, thirteen] = enrolment.general.measured
+    .filter(({ samples, attempts, enrolled }) => samples === 5 && attempts === 1 && enrolled === 30)
+    .map(({ eer }) => percent(eer))
+  t.match(models, `it is ${five}, ${eight} and ${thirteen}`)
+})
+
 t.test('the ratios in the README are those of the benches', async (t) => {
   const result = (name: string) =>
     readFileSync(new URL(`../bench/results/${name}.md`, import.meta.url), 'utf8')

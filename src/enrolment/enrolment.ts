@@ -16,6 +16,7 @@ import {
 import type { Keystroke } from '../schemas/sample.js'
 import type { Store } from '../stores/store.js'
 import type { DecisionPoint } from '../templates/artefact.js'
+import type { Template } from '../templates/template.js'
 import {
   type EnrolmentModels,
   FEWEST_SAMPLES,
@@ -25,7 +26,8 @@ import {
   type TextModel,
 } from '../templates/text-model.js'
 import { openArchive, sealArchive } from './archive.js'
-import { Galleries, type Ready } from './galleries.js'
+import { Galleries } from './galleries.js'
+import { Heard, replayed } from './heard.js'
 import { isReplay } from './replays.js'
 import { type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -50,9 +52,6 @@ const UPDATE_EVERY_MS = 24 * 3_600_000
 /** The most samples of a user that are taken over: what was enrolled stays the greater part. */
 const MOST_TAKEN_OVER = 5
 const DAY_MS = 24 * 3_600_000
-/** How many typings of a user are remembered, and of how many users. */
-const MOST_HEARD = 8
-const MOST_LISTENERS = 10_000
 
 /** A typing of somebody: its times, and as it was sent. */
 export interface Typed {
@@ -92,6 +91,7 @@ export class Enrolment {
   readonly #now: () => number
   readonly #limits: EnrolmentLimits
   readonly #heard = new Heard()
+  readonly #made = new WeakMap<UserRecord, Compared & { model: TextModel }>()
 
   constructor({ store, vault, models, now = Date.now, ...limits }: EnrolmentOptions) {
     this.store = store
@@ -185,6 +185,7 @@ export class Enrolment {
       if (before + samples.length > MOST_KEPT) throw coded('KSR_LIMIT', [MOST_KEPT, 'samples of a user'])
       return { ...record, updated: at, samples: [...record.samples, ...samples], matches: undefined }
     })
+    await this.#refuseIfGone(text, user)
     this.#galleries.stale(text)
     const enrolled = changed as User
     if (before < FEWEST_SAMPLES && enrolled.value.samples.length >= FEWEST_SAMPLES) await this.#learn(text)
@@ -206,6 +207,7 @@ export class Enrolment {
     const { value, version } = await this.#users.get(text, user)
     check(version)
     if (!(await this.#users.delete(text, user, version))) throw coded('KSR_CONFLICT')
+    this.#heard.forget(`${text.id} ${user}`)
     this.#galleries.stale(text)
     await this.#unlearn(text, value)
   }
@@ -231,8 +233,9 @@ export class Enrolment {
   async identify(
     text: Text,
     rows: readonly FeatureRow[],
-    { top = 0, fpir = DEFAULT_FPIR }: PredictQuery,
+    query: PredictQuery,
   ): Promise<Omit<Recognition, 'quality'>> {
+    const { top = 0, fpir = DEFAULT_FPIR } = query
     const { model, gallery, ready } = await this.#galleries.of(text)
     const { length: size } = gallery.users
     // Before it is looked at who is there: what can't be asked can't be asked of anybody.
@@ -240,14 +243,17 @@ export class Enrolment {
     if (size === 0) throw coded('KSR_NOBODY_ENROLLED', [text.name, FEWEST_SAMPLES])
     const { rivals, cohort } = await model.identify(gallery, rows, Math.max(1, top))
     const [{ user, evidence, posterior }] = rivals as [Rival]
-    const found = ready.get(user) as Ready
+    const found = ready.get(user)
+    // Deleted meanwhile.
+    if (found === undefined) return this.identify(text, rows, query)
     found.same ??= await model.sameUser(found.template)
     const statistic = model.statistic(evidence, cohort, found.same)
     const point = model.pointOf(found.samples, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
     const known = statistic >= threshold
-    if (known) this.#heard.refuse(user, text, rows, found.rows)
     const unsettled = (known && posterior < SURE) || isClose(point, statistic)
+    const anotherAttemptHelps = unsettled && rows.length < model.mostAttempts
+    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now(), anotherAttemptHelps)
     return {
       user,
       ...modelOf(model),
@@ -255,7 +261,7 @@ export class Enrolment {
       confidence: twoDecimals(posterior),
       operatingPoint: { fpir, fnir: model.missRate(point, threshold), threshold: sixDecimals(threshold) },
       attempts: rows.length,
-      anotherAttemptHelps: unsettled && rows.length < model.mostAttempts,
+      anotherAttemptHelps,
       ...(top > 0 && {
         candidates: rivals.map(({ user, posterior }) => ({ user, score: twoDecimals(posterior) })),
       }),
@@ -276,9 +282,10 @@ export class Enrolment {
     quality: readonly Quality[],
   ): Promise<Omit<Verification, 'quality'>> {
     const rows = typings.map(({ times }) => timingsRow(times))
-    const model = this.#galleries.model(text)
     const found = await this.#users.find(text, user)
     if (found === undefined) throw coded('KSR_NOT_ENROLLED', [text.name, user], { at: '/user' })
+    // Once nothing but the comparison is waited for: models that are exchanged are gone.
+    const model = this.#galleries.model(text)
     const { samples } = found.value
     const point = model.pointOf(samples.length, rows.length)
     const { threshold, fnmr } = model.verificationPoint(point, fmr)
@@ -286,11 +293,12 @@ export class Enrolment {
       throw coded('KSR_NOT_READY', [user, samples.length, FEWEST_SAMPLES], { at: '/user' })
     }
     const known = samples.map(({ row }) => row)
-    const template = model.template(known)
-    const statistic = await model.compare(template, rows)
+    const compared = await this.#compared(found.value, model)
+    const statistic = await model.compare(compared, rows)
     const match = statistic >= threshold
+    const anotherAttemptHelps = isClose(point, statistic) && rows.length < model.mostAttempts
     if (match) {
-      this.#heard.refuse(user, text, rows, known)
+      this.#heard.refuse(`${text.id} ${user}`, rows, known, this.#now(), anotherAttemptHelps)
       await this.#note(text, found, typings, rows, model, statistic, quality)
     }
     return {
@@ -302,7 +310,7 @@ export class Enrolment {
       fmr,
       fnmr: model.prior === 'general' ? null : fnmr,
       attempts: rows.length,
-      anotherAttemptHelps: isClose(point, statistic) && rows.length < model.mostAttempts,
+      anotherAttemptHelps,
     }
   }
 
@@ -328,10 +336,18 @@ export class Enrolment {
         return { ...this.#users.made(), samples }
       })
       if (there) kept.push(user)
+      else await this.#refuseIfGone(text, user)
     }
     this.#galleries.stale(text)
     await this.#learn(text)
     return { imported: records.length - kept.length, kept }
+  }
+
+  /** Has nothing in memory of whom other processes have deleted. */
+  async refresh(): Promise<void> {
+    this.#users.forget()
+    this.#heard.forgetBefore(this.#now() - DAY_MS)
+    await this.#galleries.refresh()
   }
 
   /** A text, as it is answered. */
@@ -368,14 +384,35 @@ export class Enrolment {
   /** What errors to expect of a user with so many samples, and with more. */
   errorRates(text: Text, samples: number): Enrolled['errorRates'] {
     if (text.prior === 'general') return []
-    const { measured, decision } = this.#models().artefact
+    const { decision, ...artefact } = this.#models().artefact
+    const measured = artefact.measured.filter((one) => one.attempts === 1 && one.samples >= FEWEST_SAMPLES)
+    // With more than were measured it is no worse than with the most of them.
+    const least = Math.min(samples, Math.max(...measured.map((one) => one.samples)))
     return measured
-      .filter(({ attempts, samples: with_ }) => attempts === 1 && with_ >= Math.max(samples, FEWEST_SAMPLES))
+      .filter((one) => one.samples >= least)
       .map(({ samples, eer }) => {
         const point = decision.points.find((one) => one.samples === samples && one.attempts === 1)
         const fnmr = point?.verification.find(({ fmr }) => fmr === DEFAULT_FMR)?.fnmr ?? null
         return { samples, eer, fnmr }
       })
+  }
+
+  /** The template of a record as it is, for as long as that is remembered. */
+  async #compared(record: UserRecord, model: TextModel): Promise<Compared> {
+    const made = this.#made.get(record)
+    if (made?.model === model) return made
+    const template = model.template(record.samples.map(({ row }) => row))
+    const compared = { model, template, same: await model.sameUser(template) }
+    this.#made.set(record, compared)
+    return compared
+  }
+
+  /** Whoever was enrolled for a text while others deleted it is deleted with it. */
+  async #refuseIfGone(text: Text, user: string): Promise<void> {
+    const current = await this.#texts.find(text.tenant, text.name)
+    if (current?.id === text.id) return
+    await this.#users.delete(text, user)
+    throw coded('KSR_TEXT_NOT_FOUND', [text.name])
   }
 
   async #checkRoom(text: Text): Promise<void> {
@@ -453,8 +490,10 @@ export class Enrolment {
             users: model.experience(teachers.map(({ value }) => value.samples.map(({ row }) => row))),
             from: teachers.map(({ value }) => value.id),
           }
-    // Where somebody else was faster, they have learned from the same.
-    await this.#texts.learn(current, experience)
+    const learned = await this.#texts.learn(current, experience)
+    // Where somebody else was faster, they have learned from the same; but nobody may be in it who was deleted meanwhile.
+    const again = learned === undefined ? anew : await this.#areGone(text, teachers)
+    if (again) await this.#learn(text, true)
   }
 
   /** Whoever is deleted, or a sample of theirs, is not in what the text has learned either. */
@@ -462,30 +501,26 @@ export class Enrolment {
     const current = await this.#texts.find(text.tenant, text.name)
     if (current?.id === text.id && current.experience?.from.includes(id)) await this.#learn(text, true)
   }
+
+  /** Whether somebody was deleted since they were read, or a sample of theirs. */
+  async #areGone(text: Text, read: readonly User[]): Promise<boolean> {
+    for (const { key, value } of read) {
+      const now = (await this.#users.find(text, key))?.value
+      const kept = new Set(now?.samples.map(({ id }) => id))
+      if (now?.id !== value.id || !value.samples.every(({ id }) => kept.has(id))) return true
+    }
+    return false
+  }
 }
 
 function modelOf({ version }: TextModel): { model: string; version: string } {
   return { model: MODEL, version }
 }
 
-function replayed(typing: number, of: number): Error {
-  return coded('KSR_REPLAYED', [], { at: of === 1 ? '/keystrokes' : `/attempts/${typing}` })
-}
-
-/** The typings that users were last recognised by, in this process: whoever overheard one of them could send it again. */
-class Heard {
-  readonly #rows = new Map<string, FeatureRow[]>()
-
-  /** @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others */
-  refuse(user: string, text: Text, rows: readonly FeatureRow[], known: readonly FeatureRow[]): void {
-    const key = `${text.id} ${user}`
-    const heard = this.#rows.get(key) ?? []
-    const replay = rows.findIndex((row, i) => isReplay(row, [...known, ...heard, ...rows.slice(0, i)]))
-    if (replay !== -1) throw replayed(replay, rows.length)
-    this.#rows.delete(key)
-    this.#rows.set(key, [...rows, ...heard].slice(0, MOST_HEARD))
-    if (this.#rows.size > MOST_LISTENERS) this.#rows.delete(this.#rows.keys().next().value as string)
-  }
+/** A user's template, and the member of the cohort that they are. */
+interface Compared {
+  template: Template
+  same: number
 }
 
 /** Whether the strictest threshold and the loosest one decide differently. */

@@ -25,9 +25,12 @@ export interface Known {
 }
 
 interface Held extends Known {
+  text: Text
+  /** Up to where changes were read, and when. */
   cursor: string
   checked: number
-  syncing?: Promise<void> | undefined
+  loading: Promise<void>
+  syncing: Promise<void> | undefined
 }
 
 /** Read at once: others get in between. */
@@ -45,7 +48,7 @@ export class Galleries {
   readonly #users: Users
   readonly #enrolmentModels: () => EnrolmentModels
   readonly #now: () => number
-  readonly #held = new Map<string, Promise<Held>>()
+  readonly #held = new Map<string, Held>()
   readonly #models = new Map<string, { version: string; models: EnrolmentModels; model: TextModel }>()
 
   constructor(users: Users, models: () => EnrolmentModels, now: () => number) {
@@ -71,33 +74,23 @@ export class Galleries {
 
   /** Those of a text who can be recognised now. */
   async of(text: Text): Promise<Known> {
+    const models = this.#enrolmentModels()
     const model = this.model(text)
-    let holding = this.#held.get(text.id)
-    if (holding !== undefined && (await holding).model !== model) holding = undefined
-    if (holding === undefined) {
-      holding = this.#load(text, model)
-      holding.catch(() => this.#held.delete(text.id))
-    }
+    let held = this.#held.get(text.id)
+    if (held?.model !== model) held = this.#load(text, model)
     this.#held.delete(text.id)
-    this.#held.set(text.id, holding)
-    const held = await holding
-    held.syncing ??= this.#sync(text, held).finally(() => {
-      held.syncing = undefined
-    })
-    await held.syncing
-    this.#forget(held)
+    this.#held.set(text.id, held)
+    await held.loading
+    await this.#sync(held)
+    this.#forget()
     // Models that were exchanged meanwhile are gone before they could be asked.
-    return this.model(text) === model ? held : this.of(text)
+    return this.#enrolmentModels() === models ? held : this.of(text)
   }
 
   /** Has the next question see what was just changed. */
   stale({ id }: Text): void {
-    this.#held.get(id)?.then(
-      (held) => {
-        held.checked = 0
-      },
-      () => {},
-    )
+    const held = this.#held.get(id)
+    if (held !== undefined) held.checked = Number.NEGATIVE_INFINITY
   }
 
   drop({ id }: Text): void {
@@ -105,45 +98,72 @@ export class Galleries {
     this.#models.delete(id)
   }
 
-  async #load(text: Text, model: TextModel): Promise<Held> {
-    // Before what is read: what changes meanwhile comes once more.
-    const { cursor } = await this.#users.changes(text, '')
-    const held: Held = {
-      ...{ model, cursor, checked: this.#now() },
-      ...{ gallery: model.gallery(), ready: new Map() },
+  /** Has nothing in memory of whom other processes have deleted, of texts that nobody asks for, too. */
+  async refresh(): Promise<void> {
+    for (const held of this.#held.values()) {
+      await held.loading
+      await this.#sync(held)
     }
-    let after = ''
-    while (true) {
+  }
+
+  #load(text: Text, model: TextModel): Held {
+    const held: Held = {
+      ...{ text, model, gallery: model.gallery(), ready: new Map(), cursor: '', checked: this.#now() },
+      ...{ loading: Promise.resolve(), syncing: undefined },
+    }
+    held.loading = this.#read(held).catch((error) => {
+      if (this.#held.get(text.id) === held) this.#held.delete(text.id)
+      throw error
+    })
+    return held
+  }
+
+  async #read(held: Held): Promise<void> {
+    const { text } = held
+    // Before what is read: what changes meanwhile comes once more.
+    held.cursor = (await this.#users.changes(text, '')).cursor
+    for (let after = '', more = true; more; ) {
       const page = await this.#users.page(text, after, PAGE)
       for (const user of page) put(held, user.key, user)
-      if (page.length < PAGE) return held
-      after = (page.at(-1) as User).key
+      more = page.length === PAGE
+      after = page.at(-1)?.key ?? ''
       await new Promise(setImmediate)
     }
   }
 
-  async #sync(text: Text, held: Held): Promise<void> {
+  /** One for all who ask at the same time. */
+  async #sync(held: Held): Promise<void> {
+    // One that has begun may have been before what was changed here since.
+    await held.syncing
+    if (this.#now() - held.checked < FRESH_MS) return
+    held.syncing ??= this.#update(held).finally(() => {
+      held.syncing = undefined
+    })
+    await held.syncing
+  }
+
+  async #update(held: Held): Promise<void> {
     const now = this.#now()
-    if (now - held.checked >= FRESH_MS) {
-      const { changes, cursor } = await this.#users.changes(text, held.cursor)
+    // First: what is changed while changes are read has to be read again.
+    held.checked = now
+    try {
+      const { changes, cursor } = await this.#users.changes(held.text, held.cursor)
       for (const { user, read } of changes) put(held, user, read)
       held.cursor = cursor
-      held.checked = now
+    } catch (error) {
+      held.checked = Number.NEGATIVE_INFINITY
+      throw error
     }
     for (const [user, { expires }] of held.ready) if (expires <= now) put(held, user, undefined)
   }
 
-  #forget(asked: Held): void {
-    let users = asked.ready.size
-    if (this.#held.size === 1) return
-    for (const [id, holding] of [...this.#held].reverse()) {
-      holding.then(
-        (held) => {
-          if (held !== asked) users += held.ready.size
-          if (users > MOST_HELD && held !== asked) this.#held.delete(id)
-        },
-        () => {},
-      )
+  #forget(): void {
+    let users = 0
+    for (const { ready } of this.#held.values()) users += ready.size
+    for (const [id, { ready }] of this.#held) {
+      if (users <= MOST_HELD || this.#held.size === 1) continue
+      users -= ready.size
+      this.#held.delete(id)
     }
   }
 }

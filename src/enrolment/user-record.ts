@@ -55,7 +55,8 @@ export function encodeUser({ samples, ...rest }: UserRecord): Uint8Array {
   bytes.set(json, 4)
   let at = 4 + json.length
   for (const { row, keystrokes = [] } of samples) {
-    for (const value of row) at = bytes.writeFloatLE(value, at)
+    bytes.set(bytesOf(row), at)
+    at += 4 * row.length
     for (const { press, release } of keystrokes) {
       at = bytes.writeDoubleLE(press, at)
       at = bytes.writeDoubleLE(release, at)
@@ -74,7 +75,8 @@ export function decodeUser(sealed: Uint8Array): UserRecord {
     ...rest,
     samples: samples.map(({ width, keys, ...sample }) => {
       const row = new Float32Array(width)
-      for (let i = 0; i < width; i++, at += 4) row[i] = bytes.readFloatLE(at)
+      bytesOf(row).set(bytes.subarray(at, at + 4 * width))
+      at += 4 * width
       const keystrokes: Keystroke[] = []
       for (let i = 0; i < keys; i++, at += 16) {
         keystrokes.push({ press: bytes.readDoubleLE(at), release: bytes.readDoubleLE(at + 8) })
@@ -82,4 +84,9 @@ export function decodeUser(sealed: Uint8Array): UserRecord {
       return { ...sample, row, ...(keys > 0 && { keystrokes }) }
     }),
   }
+}
+
+/** All that Node and ONNX Runtime run on keeps numbers little-endian. */
+function bytesOf(row: FeatureRow): Uint8Array {
+  return new Uint8Array(row.buffer, row.byteOffset, row.byteLength)
 }

@@ -88,12 +88,20 @@ export class Users {
   }
 
   /** Whether there was one, of that version if one is given. */
-  delete(text: Text, user: string, version?: string): Promise<boolean> {
-    return this.#store.delete(partitionOf(text), user, version)
+  async delete(text: Text, user: string, version?: string): Promise<boolean> {
+    const deleted = await this.#store.delete(partitionOf(text), user, version)
+    this.forget()
+    return deleted
   }
 
-  deleteAll(text: Text): Promise<void> {
-    return this.#store.drop(partitionOf(text))
+  async deleteAll(text: Text): Promise<void> {
+    await this.#store.drop(partitionOf(text))
+    this.forget()
+  }
+
+  /** Has nothing in memory of whom others may have deleted meanwhile. */
+  forget(): void {
+    this.#records.forget()
   }
 
   moment(): string {

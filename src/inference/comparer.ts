@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { coded } from '../errors.js'
 import type { Comparer, Packed } from '../templates/gallery.js'
-import { Batch, type Condition } from './batch.js'
+import { Batch } from './batch.js'
 import { areNumbers } from './decision.js'
 import { reasonToRefuse } from './onnx-file.js'
 import { SESSION_OPTIONS } from './session.js'
@@ -13,7 +13,6 @@ const NAME = 'enrolment'
 /** What compares rows with templates that are given to it: one session, whatever texts and users there are. */
 export interface OpenComparer {
   compare: Comparer
-  isFailing(): boolean
   release(): Promise<void>
 }
 
@@ -28,8 +27,7 @@ export async function openComparer(file: string, bytes: Uint8Array): Promise<Ope
   const session = await InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
     throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
   })
-  const condition: Condition = { failing: false }
-  let asked: Promise<unknown> = Promise.resolve()
+  let asked = Promise.resolve()
   return {
     compare(packed) {
       const batch = new Batch<Float32Array>(session, {
@@ -46,17 +44,21 @@ export async function openComparer(file: string, bytes: Uint8Array): Promise<Ope
           if (!areNumbers(own)) throw new Error('its scores are not all numbers')
           return own
         },
-        condition,
+        condition: { failing: false },
       })
       return (row) => {
         const answer = batch.run(row)
-        asked = Promise.allSettled([asked, answer])
+        // Without what they resolve to: all that was ever answered would hang on it.
+        asked = Promise.allSettled([asked, answer]).then(() => {})
         return answer
       }
     },
-    isFailing: () => condition.failing,
     async release() {
-      await asked
+      // Who has an answer may ask once more because of it.
+      for (let last: unknown; last !== asked; await new Promise(setImmediate)) {
+        last = asked
+        await asked
+      }
       await session.release()
     },
   }

@@ -1,7 +1,7 @@
 import { coded } from '../errors.js'
 import { featureOrder } from '../keystroke/features.js'
 import { readArtefact } from '../templates/artefact.js'
-import type { EnrolmentModels } from '../templates/text-model.js'
+import { type EnrolmentModels, type Rival, TextModel } from '../templates/text-model.js'
 import { Classifier } from './classifier.js'
 import { openComparer } from './comparer.js'
 import {
@@ -14,7 +14,11 @@ import {
 } from './manifest.js'
 import type { ModelSource } from './model-source.js'
 import { Recogniser } from './recogniser.js'
+import { releasedUnless } from './session.js'
 import { signingKey } from './signature.js'
+
+/** How far what is compared may be from what it was in training, which wrote six digits of it. */
+const CHECK_TOLERANCE = 1e-3
 
 /** The models that a process serves, by name, with the manifest that declares them. */
 export interface ModelSet {
@@ -105,16 +109,15 @@ async function open(manifest: Manifest, options: ModelSetOptions): Promise<Model
     await Promise.all(settled.map((one) => one.status === 'fulfilled' && one.value.release()))
   }
   try {
-    const opened = await Promise.all(openings)
+    const [enrolment, ...opened] = await Promise.all([opening, ...openings])
     const byName = new Map(files.map((entry, i) => [entry.name, opened[i] as Classifier | Recogniser]))
     for (const entry of composed) {
       // The manifest was read with members that are recognisers.
       const recognisers = byName as ReadonlyMap<string, Recogniser>
       byName.set(entry.name, await Recogniser.compose(entry, recognisers, optionsOf(entry)))
     }
-    const enrolment = (await opening)?.models
     const models = new Map(wanted.map(({ name }) => [name, byName.get(name) as Classifier | Recogniser]))
-    return { manifest, models, enrolment, hidesScores, release }
+    return { manifest, models, enrolment: enrolment?.models, hidesScores, release }
   } catch (error) {
     // A service that goes on with the models it has would keep these for ever.
     await release()
@@ -133,10 +136,34 @@ async function openEnrolment({ enrolment, ...manifest }: Manifest, source: Model
     readPinned(source, file, manifest),
     readPinned(source, graph, manifest),
   ])
-  const artefact = readArtefact(bytes, (reason) => coded('KSR_MODEL_FILE', [source.locate(file), reason]))
-  const comparer = await openComparer(graph, graphBytes)
-  const models: EnrolmentModels = { artefact, compare: comparer.compare }
-  return { models, release: comparer.release }
+  const refuse = (reason: string) => coded('KSR_MODEL_FILE', [source.locate(file), reason])
+  const artefact = readArtefact(bytes, refuse)
+  const { compare, release } = await openComparer(graph, graphBytes)
+  const models: EnrolmentModels = { artefact, compare }
+  return releasedUnless({ models, release }, async () => {
+    const { evidence, statistic } = artefact.check
+    const answer = await checkedBy(models).catch((cause: Error) => {
+      throw coded('KSR_MODEL_FILE', [graph, `it does not compare: ${cause.message}`], { cause })
+    })
+    const isNear = (one: number, other: number) => Math.abs(one - other) < CHECK_TOLERANCE
+    if (!isNear(answer.evidence, evidence) || !isNear(answer.statistic, statistic)) {
+      throw refuse('its typings do not compare as they did in training')
+    }
+  })
+}
+
+/** What the typings that training enrolled and compared are answered here. */
+async function checkedBy(models: EnrolmentModels): Promise<{ evidence: number; statistic: number }> {
+  const { keys, check } = models.artefact
+  const text = new TextModel(models, keys, 'shipped')
+  const row = Float32Array.from(check.row)
+  const template = text.template(check.rows.map((row) => Float32Array.from(row)))
+  const gallery = text.gallery()
+  gallery.set('', template)
+  const { rivals } = await text.identify(gallery, [row], 1)
+  const [{ evidence }] = rivals as [Rival]
+  const same = await text.sameUser(template)
+  return { evidence, statistic: await text.compare({ template, same }, [row]) }
 }
 
 function isComposed(entry: ManifestEntry): entry is ComposedEntry {

@@ -17,7 +17,9 @@ declare module 'fastify' {
 }
 
 const NO_TEMPLATES = 'its models have no templates to enrol with'
+/** How often what is past its time is deleted, and what others have deleted is forgotten, ms. */
 const SWEEP_MS = 3_600_000
+const REFRESH_MS = 60_000
 /** Only an operator mends it. */
 const RETRY_S = 3600
 
@@ -44,17 +46,22 @@ export const enrolment = fp(
       const vault = Vault.of(keys)
       const store = await openStore()
       await store.sweep()
-      const sweeping = setInterval(() => {
-        store
-          .sweep()
-          .catch((error) => app.log.error({ err: error }, 'what is past its time could not be deleted'))
-      }, SWEEP_MS)
-      sweeping.unref()
+      const enrolment = new Enrolment({
+        ...config,
+        store,
+        vault,
+        models: () => app.models.enrolment ?? none(),
+      })
+      const every = (ms: number, task: () => Promise<unknown>) =>
+        setInterval(() => {
+          task().catch((error) => app.log.error({ err: error }, 'what is to be forgotten could not be'))
+        }, ms).unref()
+      const timers = [every(SWEEP_MS, () => store.sweep()), every(REFRESH_MS, () => enrolment.refresh())]
       close = async () => {
-        clearInterval(sweeping)
+        for (const timer of timers) clearInterval(timer)
         await store.close()
       }
-      return new Enrolment({ ...config, store, vault, models: () => app.models.enrolment ?? none() })
+      return enrolment
     }
 
     async function openStore(): Promise<Store> {

@@ -91,7 +91,7 @@ export function readArtefact(bytes: Uint8Array, refuse: (reason: string) => Erro
   const artefact: unknown = parse(bytes, refuse)
   const fault = Value.Errors(Artefact, artefact).First()
   if (fault !== undefined) throw refuse(`${fault.path}: ${fault.message}`)
-  const { shipped, general, keys } = artefact as EnrolmentArtefact
+  const { shipped, general, keys, check } = artefact as EnrolmentArtefact
   const checkLength = (at: string, { length }: ArrayLike<number>, wanted: number) => {
     if (length !== wanted) throw refuse(`${at}: it has ${length} numbers, not ${wanted}`)
   }
@@ -102,6 +102,8 @@ export function readArtefact(bytes: Uint8Array, refuse: (reason: string) => Erro
   for (const part of ['centres', 'spreads'] as const) {
     checkLength(`/shipped/cohort/${part}`, floats(shipped.cohort[part]), shipped.cohort.users * widthOf(keys))
   }
+  for (const [i, row] of check.rows.entries()) checkLength(`/check/rows/${i}`, row, 6 * keys - 2)
+  checkLength('/check/row', check.row, 6 * keys - 2)
   return artefact as EnrolmentArtefact
 }
 

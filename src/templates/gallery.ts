@@ -177,8 +177,9 @@ export class Gallery {
       moved = this.#moved
       count = this.#cohort + this.users.length
       runs = await Promise.all(rows.map(this.#compare))
-      // Who came meanwhile stands behind the others. Where somebody went, nobody knows whose numbers these are.
-    } while (moved !== this.#moved)
+      // Who came meanwhile stands behind the others. Where somebody went, nobody knows whose numbers these are, and a run that
+      // had been begun for others, before there was room for all, has too few.
+    } while (moved !== this.#moved || runs.some((run) => run.length < count))
     const fused = new Float64Array(count)
     for (const run of runs) {
       for (let column = 0; column < count; column++)

@@ -80,7 +80,7 @@ export function templateOf(
 }
 
 /** The location of a Student-t distribution of that scale; of fewer than three values their median. */
-export function location(
+function location(
   values: Float64Array,
   scale: number,
   { degrees, steps }: Pick<TemplateConstants, 'degrees' | 'steps'>,
@@ -102,10 +102,17 @@ export function location(
   return place
 }
 
-/** The middle one, or the mean of the two middle ones. */
+/** The middle one, or the mean of the two middle ones. The values are in order afterwards. */
 export function median(values: Float64Array): number {
-  const sorted = values.slice().sort()
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] as number
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
+  // Insertion, in place: a hundred times for each of thousands of users, `sort` and a copy would take a second.
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i] as number
+    let place = i
+    for (; place > 0 && (values[place - 1] as number) > value; place--)
+      values[place] = values[place - 1] as number
+    values[place] = value
+  }
+  const middle = values.length >> 1
+  const upper = values[middle] as number
+  return values.length % 2 === 1 ? upper : ((values[middle - 1] as number) + upper) / 2
 }

@@ -124,25 +124,27 @@ export class TextModel {
 
   /**
    * The statistic of one user, whoever else is enrolled.
+   * @param same the member of the cohort that the user is
    * @param rows `timings` rows of typings of one person
    */
-  async compare(template: Template, rows: readonly FeatureRow[]): Promise<number> {
+  async compare(
+    { template, same }: { template: Template; same: number },
+    rows: readonly FeatureRow[],
+  ): Promise<number> {
     const expanded = rows.map((row) => expand(row, this.keys))
     const divisor = this.#divisor(rows.length)
     const own = expanded.reduce((sum, row) => sum + this.#weighing.evidence(row, template), 0) / divisor
-    const [{ cohort }, same] = await Promise.all([
-      this.#cohort.evidence(expanded, divisor),
-      this.sameUser(template),
-    ])
+    const { cohort } = await this.#cohort.evidence(expanded, divisor)
     return this.statistic(own, cohort, same)
   }
 
   /**
    * The member of the cohort that a user is: somebody of the population may be enrolled, and would never be more like
    * themselves than like their own template there.
-   * @returns −1 where they are nobody of it
+   * @returns −1 where they are nobody of it; how one of them would type another text nobody knows
    */
   async sameUser({ centre }: Template): Promise<number> {
+    if (this.prior === 'general') return -1
     const { cohort } = await this.#cohort.evidence([Float64Array.from(centre)], 1)
     let best = 0
     for (let member = 1; member < cohort.length; member++) {

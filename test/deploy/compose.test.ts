@@ -4,14 +4,16 @@ import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.js'
 
 /**
- * What is the container's own: where the models are, for which its network would have to be open, and the port and
- * processes that its limits are made for.
+ * What is the container's own: where the models and the records are, for which its network would have to be open, and
+ * the port and processes that its limits are made for.
  */
 const OWN = [
   ...[
     'AWS_ENDPOINT_URL',
     'AWS_ENDPOINT_URL_S3',
     'AWS_LAMBDA_FUNCTION_NAME',
+    'DATA_DIR',
+    'ENROLMENT_TABLE',
     'HOST',
     'MODEL_DIR',
     'MODEL_URI',

@@ -1,10 +1,11 @@
-import { rmSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
 import t from 'tap'
 import { loadModelSet, loadOtherModelSet } from '../../src/inference/model-set.js'
 import { modelFolder } from '../../src/inference/model-source.js'
 import type { Recogniser } from '../../src/inference/recogniser.js'
+import type { EnrolmentArtefact } from '../../src/templates/artefact.js'
 import { copyModels, editManifest, MODELS, replaceModel } from '../fixtures/models.js'
 import { bytesOf, CLASSES, tinyModels } from '../fixtures/tiny.js'
 
@@ -125,3 +126,107 @@ t.test('a set is loaded beside another only where its manifest is another', asyn
   t.teardown(async () => other?.release())
   t.equal(other?.manifest.models[0]?.title, 'another')
 })
+
+t.test("what users of one's own are told apart with is loaded beside the models", async (t) => {
+  const { enrolment, release } = await loadModelSet({ ...all, names: ['svm'] })
+  t.teardown(release)
+  t.equal(enrolment?.artefact.keys, 13)
+  const dir = copyModels(t)
+  editManifest(dir, (manifest) => {
+    delete manifest.enrolment
+  })
+  rmSync(join(dir, 'enrolment.json'))
+  rmSync(join(dir, 'gallery.onnx'))
+  const without = await loadModelSet({ ...all, source: modelFolder(dir), names: ['svm'] })
+  t.teardown(without.release)
+  t.equal(without.enrolment, undefined, 'where training could not say it there is none')
+})
+
+t.test(
+  'where what enrols is damaged, of another format or missing nothing is loaded, and the file is named',
+  async (t) => {
+    const other = (change: (artefact: EnrolmentArtefact) => unknown) => (dir: string) => {
+      const artefact = JSON.parse(readFileSync(join(dir, 'enrolment.json'), 'utf8'))
+      change(artefact)
+      replaceModel(dir, 'enrolment.json', Buffer.from(JSON.stringify(artefact)))
+    }
+    for (const [spoil, reason] of [
+      [(dir) => rmSync(join(dir, 'enrolment.json')), /\/enrolment\.json: it can not be read/],
+      [(dir) => rmSync(join(dir, 'gallery.onnx')), /\/gallery\.onnx: it can not be read/],
+      [(dir) => truncateSync(join(dir, 'enrolment.json'), 1000), /\/enrolment\.json: /],
+      [(dir) => appendFileSync(join(dir, 'gallery.onnx'), 'x'), /\/gallery\.onnx: /],
+      [(dir) => replaceModel(dir, 'enrolment.json', Buffer.from('{')), /\/enrolment\.json: it is not JSON/],
+      [
+        other((artefact) => Object.assign(artefact, { format: 2 })),
+        /\/enrolment\.json: \/format: Expected 1/,
+      ],
+      [
+        other(({ check }) => {
+          check.evidence += 0.01
+        }),
+        /\/enrolment\.json: its typings do not compare as they did in training/,
+      ],
+      [
+        other(({ check }) => {
+          check.statistic += 0.01
+        }),
+        /\/enrolment\.json: its typings do not compare/,
+      ],
+      [
+        other(({ shipped }) => {
+          shipped.weights[0] = 3
+        }),
+        /\/enrolment\.json: its typings do not compare/,
+      ],
+      [
+        (dir) => replaceModel(dir, 'gallery.onnx', Uint8Array.of(1)),
+        /gallery\.onnx: it is not an ONNX model/,
+      ],
+      [
+        (dir) => replaceModel(dir, 'gallery.onnx', bytesOf('plain')),
+        /gallery\.onnx: it does not compare: enrolment: /,
+      ],
+    ] as [(dir: string) => unknown, RegExp][]) {
+      const dir = copyModels(t)
+      spoil(dir)
+      const loading = loadModelSet({ ...all, source: modelFolder(dir), names: ['templates'] })
+      await t.rejects(loading, { code: 'KSR_MODEL_FILE', message: reason }, String(reason))
+    }
+  },
+)
+
+t.test(
+  'of a set whose models are refused what enrols does not stay open, nor the other way round',
+  async (t) => {
+    let open = 0
+    const { create } = InferenceSession
+    t.teardown(() => Object.assign(InferenceSession, { create }))
+    Object.assign(InferenceSession, {
+      async create(...args: Parameters<typeof create>) {
+        const session = await create(...args)
+        const { release } = session
+        open++
+        session.release = () => {
+          open--
+          return release.call(session)
+        }
+        return session
+      },
+    })
+    for (const spoil of [
+      (dir: string) => rmSync(join(dir, 'templates.onnx')),
+      (dir: string) => rmSync(join(dir, 'enrolment.json')),
+      (dir: string) => replaceModel(dir, 'gallery.onnx', bytesOf('plain')),
+      (dir: string) => replaceModel(dir, 'templates.onnx', bytesOf('plain')),
+    ]) {
+      const dir = copyModels(t)
+      spoil(dir)
+      await t.rejects(loadModelSet({ ...all, source: modelFolder(dir), names: ['templates', 'svm'] }))
+      t.equal(open, 0, String(spoil))
+    }
+    const whole = await loadModelSet({ ...all, names: ['svm'] })
+    t.equal(open, 2)
+    await whole.release()
+    t.equal(open, 0)
+  },
+)

@@ -1,4 +1,6 @@
-"""Command line: train on a CSV file, make one up, or run CMU's benchmark on one."""
+"""Command line: train on a CSV file, make one up, run CMU's benchmark on one, or write the known
+answers of enrolment.
+"""
 
 import argparse
 import sys
@@ -6,6 +8,7 @@ from pathlib import Path
 
 from keystroke_training.benchmark import benchmark, benchmark_table
 from keystroke_training.data import read_dataset
+from keystroke_training.enrolment_answers import enrolment_answers
 from keystroke_training.models import MODELS
 from keystroke_training.parity import ParityError
 from keystroke_training.reading.table import DataError
@@ -13,6 +16,7 @@ from keystroke_training.synthesis import LAYOUTS, synthesise
 from keystroke_training.training import train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ANSWERS = REPOSITORY / "test" / "fixtures" / "enrolment" / "known-answers.json"
 SHOWN_PROBLEMS = 20
 
 
@@ -22,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     # The main job needs no name: `train DATA`.
-    named = arguments and arguments[0] in ("train", "synthesise", "benchmark")
+    named = arguments and arguments[0] in ("train", "synthesise", "benchmark", "answers")
     options = _parser().parse_args(arguments if named else ["train", *arguments])
     try:
         options.run(options)
@@ -80,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     measuring.set_defaults(run=_benchmark)
     measuring.add_argument("data", type=Path, metavar="DATA", help="CSV file of typings")
     measuring.add_argument("--seed", type=_seed, default=1)
+
+    answering = commands.add_parser(
+        "answers", help="write what the service's tests of enrolment expect, of made-up people"
+    )
+    answering.set_defaults(run=_answer)
+    answering.add_argument("--models", type=Path, default=REPOSITORY / "models", metavar="FOLDER")
+    answering.add_argument("--out", type=Path, default=ANSWERS, metavar="FILE")
     return parser
 
 
@@ -109,6 +120,11 @@ def _synthesise(options: argparse.Namespace) -> None:
 def _benchmark(options: argparse.Namespace) -> None:
     dataset = read_dataset(options.data)
     print(benchmark_table(dataset, benchmark(dataset, options.seed), options.seed))
+
+
+def _answer(options: argparse.Namespace) -> None:
+    options.out.write_text(enrolment_answers(options.models), "utf-8")
+    print(f"wrote {options.out}")
 
 
 def _list_of(known: list[str]):  # noqa: ANN202 (a converter for argparse)

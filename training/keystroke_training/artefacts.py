@@ -11,6 +11,8 @@ from pathlib import Path
 
 from keystroke_training.assessment import Assessment, hides_scores
 from keystroke_training.data import Dataset
+from keystroke_training.enrolment import FILE as ENROLMENT
+from keystroke_training.export.gallery import FILE as GALLERY
 from keystroke_training.export.graph import INPUT, LABEL, SCORES
 from keystroke_training.features import FEATURE_ORDER, timing_names, timing_series
 from keystroke_training.models import Estimator, Model
@@ -107,12 +109,20 @@ def manifest_json(dataset: Dataset, seed: int, models: list[dict], files: dict[s
             **{name.removesuffix("-cpu"): version(name) for name in _RECORDED_PACKAGES},
         },
         "models": models,
+        **_enrolment(files),
         "files": {
             path: {"bytes": len(content), "sha256": sha256(content).hexdigest()}
             for path, content in sorted(files.items())
         },
     }
     return _join_arrays(json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def _enrolment(files: dict[str, bytes]) -> dict:
+    if ENROLMENT not in files:
+        return {}
+    enrolment = json.loads(files[ENROLMENT])
+    return {"enrolment": {"file": ENROLMENT, "graph": GALLERY, "version": enrolment["version"]}}
 
 
 def publish(files: dict[str, bytes], out: Path) -> None:

@@ -7,8 +7,7 @@ that it is measured on. True claims are of held-out typings, so of models that w
 typing less, or on as many less as there are attempts: that weighs against them.
 """
 
-from dataclasses import asdict, astuple, dataclass, field
-from decimal import ROUND_CEILING, Context
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -16,35 +15,38 @@ from sklearn.metrics import f1_score
 from keystroke_training.calibration import learn_weights, log_softmax
 from keystroke_training.data import Dataset
 from keystroke_training.decisions import (
-    DEFAULT_FMR,
     DEFAULT_FPIR,
-    FMR,
     FPIR,
     MOST_ATTEMPTS,
     Statistic,
     fuse,
 )
+from keystroke_training.enrolment import Findings, read_off
+from keystroke_training.enrolment_trial import Enrolled
 from keystroke_training.evaluate import (
-    ENROLLED,
-    PROBES,
     TOGETHER,
     Answers,
-    Enrolled,
     Trial,
     rank_candidates,
     stranger_folds,
 )
 from keystroke_training.measures import (
-    ErrorRates,
     area_under_curve,
     calibration_curve,
     calibration_error,
     cumulative_match,
-    interval,
     resampled,
     threshold_for,
 )
 from keystroke_training.models import Model
+from keystroke_training.verification import (
+    Scores,
+    rounded,
+    rounded_interval,
+    significant,
+    supported,
+    verify,
+)
 
 CMC_RANKS = 20
 STATISTIC = Statistic(own=1.0, cohort=0.8, temperature=2.0)
@@ -75,35 +77,6 @@ class Groups:
 
 
 @dataclass(frozen=True)
-class _Scores:
-    """Statistics with the user [n] whose typing it is and the fold [n] in which that is a
-    stranger: `right` ones and those that must not pass, `false`. `found` [n] tells whether a
-    right one is of the best candidate.
-    """
-
-    right: np.ndarray
-    found: np.ndarray
-    users: np.ndarray
-    folds: np.ndarray
-    false: np.ndarray
-    false_users: np.ndarray
-    false_folds: np.ndarray
-
-    def passed(self, rate: float) -> tuple[np.ndarray, np.ndarray]:
-        """Which right and false ones pass the thresholds that let this rate of the false ones of
-        all other folds pass.
-        """
-        right, false = np.zeros(len(self.right), bool), np.zeros(len(self.false), bool)
-        for fold in np.unique(np.concatenate([self.folds, self.false_folds])):
-            others = self.false[self.false_folds != fold]
-            threshold = threshold_for(others if len(others) > 0 else self.false, rate)
-            of_fold, of_false = self.folds == fold, self.false_folds == fold
-            right[of_fold] = self.right[of_fold] >= threshold
-            false[of_false] = self.false[of_false] >= threshold
-        return right, false
-
-
-@dataclass(frozen=True)
 class Assessment:
     """What is known of a model: `evaluation` and `decision` as the manifest has them (the
     latter for models of raw timings), and what figures are drawn from.
@@ -118,6 +91,8 @@ class Assessment:
     disturbed: dict[str, float] = field(default_factory=dict)
     # FMR and FNMR of the verification of known users against strangers, by attempts.
     trade_offs: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    # Of users whom the model was not fitted on.
+    enrolment: Findings | None = None
 
 
 def assess(
@@ -138,9 +113,9 @@ def assess(
         "protocol": f"leave one {'session' if dataset.has_sessions else 'repetition'} out",
         "folds": len(held_out),
         **_recognition(ranks, targets, seed),
-        "macroF1": _rounded(f1_score(targets, predicted, average="macro")),
+        "macroF1": rounded(f1_score(targets, predicted, average="macro")),
         "cmc": [
-            _rounded(share) for share in cumulative_match(ranks, min(CMC_RANKS, scores.shape[1]))
+            rounded(share) for share in cumulative_match(ranks, min(CMC_RANKS, scores.shape[1]))
         ],
         **_likelihood(model, scores, targets, seed),
         "training": {
@@ -164,8 +139,20 @@ def assess(
     decision, trade_offs = None, {}
     if model.features == "timings":
         decision, trade_offs = _decide(asked, dataset, evaluation, seed)
+    enrolled = [answers for trial, answers in asked if trial.purpose == "enrolment"]
+    enrolment = read_off(enrolled, stranger_folds(len(dataset.classes)), seed) if enrolled else None
+    if enrolment is not None:
+        evaluation["enrolment"] = enrolment.evaluation
     return Assessment(
-        evaluation, decision, targets, predicted, ranks, calibration, disturbed, trade_offs
+        evaluation,
+        decision,
+        targets,
+        predicted,
+        ranks,
+        calibration,
+        disturbed,
+        trade_offs,
+        enrolment,
     )
 
 
@@ -180,9 +167,9 @@ def _recognition(ranks: np.ndarray, targets: np.ndarray, seed: int) -> dict:
     return {
         "n": len(ranks),
         "rank1": _share(ranks, 1),
-        "rank1Interval": _interval(ranks == 1, targets, seed),
+        "rank1Interval": rounded_interval(ranks == 1, targets, seed),
         "rank5": _share(ranks, 5),
-        "rank5Interval": _interval(ranks <= 5, targets, seed),
+        "rank5Interval": rounded_interval(ranks <= 5, targets, seed),
     }
 
 
@@ -200,10 +187,10 @@ def _likelihood(model: Model, scores: np.ndarray, targets: np.ndarray, seed: int
         return calibration_error(best[drawn], right[drawn])
 
     return {
-        "logLoss": _rounded(loss.mean()),
-        "logLossInterval": _interval(loss, targets, seed),
-        "calibrationError": _rounded(calibration_error(best, right)),
-        "calibrationErrorInterval": [_rounded(bound) for bound in resampled(error, users, seed)],
+        "logLoss": rounded(loss.mean()),
+        "logLossInterval": rounded_interval(loss, targets, seed),
+        "calibrationError": rounded(calibration_error(best, right)),
+        "calibrationErrorInterval": [rounded(bound) for bound in resampled(error, users, seed)],
     }
 
 
@@ -229,18 +216,18 @@ def _membership(model: Model, held_out: Asked) -> float:
         area_under_curve(_returned(model, answers.top_scores), _returned(model, answers.scores))
         for _, answers in held_out
     ]
-    return _rounded(np.mean(areas))
+    return rounded(np.mean(areas))
 
 
 def _per_user(ranks: np.ndarray, targets: np.ndarray) -> dict:
     shares = np.bincount(targets, weights=ranks == 1) / np.bincount(targets)
     least, lower, median, upper, most = np.percentile(shares, [0, 25, 50, 75, 100])
     return {
-        "min": _rounded(least),
-        "lowerQuartile": _rounded(lower),
-        "median": _rounded(median),
-        "upperQuartile": _rounded(upper),
-        "max": _rounded(most),
+        "min": rounded(least),
+        "lowerQuartile": rounded(lower),
+        "median": rounded(median),
+        "upperQuartile": rounded(upper),
+        "max": rounded(most),
         "belowHalf": int((shares < 0.5).sum()),
     }
 
@@ -279,7 +266,7 @@ def _decide(
         points, measured = _identification(own, strange, claimed, attempts, seed)
         identification += points
         strangers.append(measured)
-        points, measured, trade_offs[attempts] = _verification(claimed, attempts, seed)
+        points, measured, trade_offs[attempts] = verify(claimed, attempts, seed)
         verification += points
         claims.append(measured)
     parts = stranger_folds(len(dataset.classes)).max() + 1
@@ -290,60 +277,12 @@ def _decide(
     else:
         protocol = "known users claim to be each other: there are too few for strangers"
     evaluation["verification"] = {"protocol": protocol, "attempts": claims}
-    enrolment = _enrolment(asked, correlation, seed)
-    if enrolment is not None:
-        evaluation["enrolment"] = enrolment
     decision = {
         "correlation": correlation,
         "identification": {**asdict(STATISTIC), "points": identification},
         "verification": {**asdict(STATISTIC), "points": verification},
     }
     return decision, trade_offs
-
-
-def _enrolment(asked: Asked, correlation: float, seed: int) -> dict | None:
-    """Verification of users whom the model was not fitted on."""
-    trials = [(trial, found) for trial, found in asked if trial.purpose == "enrolment"]
-    if not trials:
-        return None
-    measured = []
-    for attempts in (1, 2):
-        parts = [_enrolled(found, attempts, correlation, trial.fold) for trial, found in trials]
-        _, rates, _ = _verification(_joined(parts), attempts, seed)
-        measured.append(rates)
-    return {
-        "protocol": f"users unknown to the model, enrolled with {ENROLLED} typings in a row; "
-        "impostors are other unknown users",
-        "attempts": measured,
-    }
-
-
-def _enrolled(found: Enrolled, attempts: int, correlation: float, fold: int) -> _Scores:
-    """The statistic of every probe's claim to be each of the unknown users: so many probes in a
-    row together.
-    """
-    starts = range(PROBES - attempts + 1)
-    evidence, cohort = (
-        np.concatenate([fuse(values[:, start : start + attempts], correlation) for start in starts])
-        for values in (found.evidence, found.cohort)
-    )
-    users = np.tile(found.users, len(starts))
-    statistic = STATISTIC.of_claim(evidence, cohort)
-    own = users[:, np.newaxis] == found.claimed
-    false_users = np.repeat(users, len(found.claimed) - 1)
-    return _Scores(
-        right=statistic[own],
-        found=np.ones(len(users), bool),
-        users=users,
-        folds=np.full(len(users), fold),
-        false=statistic[~own],
-        false_users=false_users,
-        false_folds=np.full(len(false_users), fold),
-    )
-
-
-def _joined(parts: list[_Scores]) -> _Scores:
-    return _Scores(*(np.concatenate(column) for column in zip(*map(astuple, parts), strict=True)))
 
 
 def _correlation(asked: Asked, dataset: Dataset) -> float:
@@ -353,7 +292,7 @@ def _correlation(asked: Asked, dataset: Dataset) -> float:
         return 0.0
     evidence = np.concatenate([pair.evidence for pair in pairs])[..., np.newaxis]
     factor = learn_weights(evidence, np.concatenate([pair.users for pair in pairs]))[0]
-    return _rounded(float(np.clip(1 / max(factor, 0.5) - 1, 0, 1)))
+    return rounded(float(np.clip(1 / max(factor, 0.5) - 1, 0, 1)))
 
 
 def _grouped(
@@ -397,7 +336,7 @@ def _identified(groups: list[Groups]) -> tuple[np.ndarray, np.ndarray]:
     return _joined_arrays(statistic), _joined_arrays(right).astype(bool)
 
 
-def _claimed(own: list[Groups], strange: list[Groups]) -> _Scores:
+def _claimed(own: list[Groups], strange: list[Groups]) -> Scores:
     """The statistic of claims: of known users to be themselves, and false ones: of strangers to
     be each of the known or, where there are no strangers, of the known to be each other.
     """
@@ -413,7 +352,7 @@ def _claimed(own: list[Groups], strange: list[Groups]) -> _Scores:
         false.append(STATISTIC.of_all(group.evidence)[wrong])
         users.append(np.repeat(group.users, wrong.sum(axis=1)))
         folds.append(np.repeat(group.folds, wrong.sum(axis=1)))
-    return _Scores(
+    return Scores(
         right=_joined_arrays(right),
         found=np.ones(sum(map(len, right)), bool),
         users=_joined_arrays([group.users for group in own]).astype(np.int64),
@@ -429,7 +368,7 @@ def _joined_arrays(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _identification(
-    own: list[Groups], strange: list[Groups], claims: _Scores, attempts: int, seed: int
+    own: list[Groups], strange: list[Groups], claims: Scores, attempts: int, seed: int
 ) -> tuple[list[dict], dict]:
     right, found = _identified(own)
     false, _ = _identified(strange)
@@ -439,27 +378,29 @@ def _identification(
         false_folds = np.concatenate([group.folds for group in strange])
     else:  # what may be let through is read off false claims
         false, false_users, false_folds = claims.false, claims.false_users, claims.false_folds
-    scores = _Scores(right, found, claims.users, claims.folds, false, false_users, false_folds)
+    scores = Scores(right, found, claims.users, claims.folds, false, false_users, false_folds)
     points, measured = [], []
-    for fpir in _supported(FPIR, DEFAULT_FPIR, len(false)):
+    for fpir in supported(FPIR, DEFAULT_FPIR, len(false)):
         share = None
         if strangers and len(scores.right) > 0:
             passed, accepted = scores.passed(fpir)
-            share = _rounded((passed & scores.found).mean())
+            share = rounded((passed & scores.found).mean())
             measured.append(
                 {
                     "fpir": fpir,
                     "identified": share,
-                    "identifiedInterval": _interval(passed & scores.found, scores.users, seed),
-                    "realisedFpir": _rounded(accepted.mean()),
+                    "identifiedInterval": rounded_interval(
+                        passed & scores.found, scores.users, seed
+                    ),
+                    "realisedFpir": rounded(accepted.mean()),
                 }
             )
         points.append(
             {
                 "attempts": attempts,
                 "fpir": fpir,
-                "threshold": _significant(threshold_for(false, fpir)),
-                "fnir": None if share is None else _rounded(1 - share),
+                "threshold": significant(threshold_for(false, fpir)),
+                "fnir": None if share is None else rounded(1 - share),
             }
         )
     found = {
@@ -468,64 +409,9 @@ def _identification(
         "strangers": len(false) if strangers else 0,
     }
     if measured:
-        found["auroc"] = _rounded(area_under_curve(scores.right, scores.false))
+        found["auroc"] = rounded(area_under_curve(scores.right, scores.false))
     return points, {**found, "points": measured}
 
 
-def _verification(
-    scores: _Scores, attempts: int, seed: int
-) -> tuple[list[dict], dict, tuple[np.ndarray, np.ndarray]]:
-    points, measured = [], []
-    for fmr in _supported(FMR, DEFAULT_FMR, len(scores.false)):
-        share = None
-        if len(scores.right) > 0:
-            passed, accepted = scores.passed(fmr)
-            share = _rounded(1 - passed.mean())
-            measured.append(
-                {
-                    "fmr": fmr,
-                    "fnmr": share,
-                    "fnmrInterval": _interval(~passed, scores.users, seed),
-                    "realisedFmr": _rounded(accepted.mean()),
-                }
-            )
-        points.append(
-            {
-                "attempts": attempts,
-                "fmr": fmr,
-                "threshold": _significant(threshold_for(scores.false, fmr)),
-                "fnmr": share,
-            }
-        )
-    found = {"attempts": attempts, "genuine": len(scores.right), "impostor": len(scores.false)}
-    trade_off = (np.zeros(0), np.zeros(0))
-    if len(scores.right) > 0:
-        by_user = ErrorRates(scores.right, scores.users, scores.false, scores.false_users)
-        found["eer"] = _rounded(by_user.equal())
-        found["eerInterval"] = [_rounded(bound) for bound in by_user.equal_interval(seed)]
-        trade_off = by_user.trade_off()
-    return points, {**found, "points": measured}, trade_off
-
-
-def _supported(rates: tuple[float, ...], default: float, false: int) -> list[float]:
-    """The rates that so many false scores can tell, one of which would be passed; and that
-    which holds where a request names none, whatever it is worth.
-    """
-    return [rate for rate in rates if rate * false >= 1 or rate == default]
-
-
 def _share(ranks: np.ndarray, upto: int) -> float:
-    return _rounded((ranks <= upto).mean())
-
-
-def _interval(values: np.ndarray, users: np.ndarray, seed: int) -> list[float]:
-    return [_rounded(bound) for bound in interval(values, users, seed)]
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 4)
-
-
-def _significant(threshold: float) -> float:
-    """The threshold in six digits, and not a bit lower: it is just above a score."""
-    return float(Context(prec=6, rounding=ROUND_CEILING).create_decimal_from_float(threshold))
+    return rounded((ranks <= upto).mean())

@@ -95,6 +95,11 @@ class Dataset:
         """Whether users have more than one session, so that folds hold out sessions."""
         return bool(self.sittings.any())
 
+    @property
+    def units(self) -> np.ndarray:
+        """What is held out whole, [rows]: the session, or the typing, of its user each row is."""
+        return self.sittings if self.has_sessions else self.repetitions
+
 
 def occurrences(values: np.ndarray) -> np.ndarray:
     """Which occurrence of its value each of `values` [n] is, counted from 0 in order, [n]."""
@@ -149,7 +154,7 @@ def folds(dataset: Dataset, most: int = MAX_FOLDS, wanted: int | None = None) ->
     There are as many folds as the user with the most has sessions, or typings; at most `most`
     unless `wanted` says how many. Raises DataError if there cannot be that many.
     """
-    units = dataset.sittings if dataset.has_sessions else dataset.repetitions
+    units = dataset.units
     possible = int(units.max()) + 1
     if wanted is not None and not MIN_REPETITIONS <= wanted <= possible:
         kind = "sessions" if dataset.has_sessions else "typings"

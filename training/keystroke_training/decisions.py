@@ -40,12 +40,19 @@ class Statistic:
         means = self.temperature * (others - np.log(count))
         return self.own * evidence - self.cohort * means
 
-    def of_claim(self, evidence: np.ndarray, cohort: np.ndarray) -> np.ndarray:
+    def of_claim(
+        self, evidence: np.ndarray, cohort: np.ndarray, kept: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the statistic [rows, users] of evidence for users outside the cohort, whose
-        own is [rows, cohort].
+        own is [rows, cohort]; `kept` [users, cohort] is the part of it each user has (default all).
         """
-        means = self.temperature * (_log_sum(cohort / self.temperature) - np.log(cohort.shape[1]))
-        return self.own * evidence - self.cohort * means
+        if kept is None:
+            kept = np.ones((1, cohort.shape[1]), bool)
+        cooled = cohort / self.temperature
+        most = cooled.max(axis=1, keepdims=True)
+        shares = kept / kept.sum(axis=1, keepdims=True)
+        means = most + np.log(np.exp(cooled - most) @ shares.T)
+        return self.own * evidence - self.cohort * self.temperature * means
 
 
 def _log_sum(evidence: np.ndarray) -> np.ndarray:

@@ -16,17 +16,15 @@ from tqdm import tqdm
 
 from keystroke_training.data import Dataset, folds
 from keystroke_training.disturbances import DISTURBANCES
+from keystroke_training.enrolment_trial import Enrolled, enrol, splits
 from keystroke_training.features import narrowed
 from keystroke_training.models import MODELS, Estimator, Model, fit_models, predict, score
-from keystroke_training.templates import Templates
 
 # One fit serves several questions, so models that are made of each other share trials.
 _OF_TIMINGS = ("templates", "trees", "best")
 STRANGER_FOLDS = 4
 MAX_BLOCKS = 4
 TOGETHER = FEWEST_TOGETHER, MOST_TOGETHER = 2, 4  # attempts that are held out in a row
-ENROLLED, PROBES = 5, 3  # typings of a user whom the model does not know
-ENROLMENTS = 4  # choices of them
 LATER_SHARE = 0.25  # of a user's typings, the last ones
 
 
@@ -62,20 +60,6 @@ class Answers:
     disturbed: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Enrolled:
-    """What templates answer in a trial about PROBES typings in a row of `users` [groups] (class
-    indices) whom they do not know: `evidence` [groups, PROBES, users of the trial] for each of
-    the unknown users `claimed` [users], enrolled with ENROLLED other typings, and `cohort`
-    [groups, PROBES, known] for the known.
-    """
-
-    users: np.ndarray
-    claimed: np.ndarray
-    evidence: np.ndarray
-    cohort: np.ndarray
-
-
 def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> list[Trial]:
     """Return the trials for the models wanted; `wanted` is how many folds to hold out.
 
@@ -84,8 +68,7 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
     - "attempts": several repetitions in a row held out together, two or four;
     - "strangers": a part of the users left out, and the models fitted on all typings of the
       others, as the ones that are shipped are;
-    - "enrolment": users left out, and enrolled with a few typings, of other sessions than those
-      that are asked about.
+    - "enrolment": other parts of the users left out, and enrolled with a few typings.
 
     All but the first are for models of raw timings, the last for templates.
     """
@@ -109,17 +92,14 @@ def lay_out(dataset: Dataset, names: list[str], wanted: int | None = None) -> li
         trials += [
             _trial("attempts", ours, ~out, out, attempts) for out in _blocks(dataset, attempts)
         ]
-    units = _units(dataset)
-    typings = [np.flatnonzero(dataset.targets == user) for user in range(len(dataset.classes))]
-    enough = np.array([len(_enrolments(units, own)) > 0 for own in typings])[dataset.targets]
     for fold in range(stranger_of.max() + 1):
         strangers = stranger_of == fold
         trials.append(_trial("strangers", ours, ~strangers, strangers, 1, fold))
-        unknown = np.unique(dataset.targets[strangers & enough])
-        if "templates" in ours and len(unknown) > 1:
-            trials.append(
-                _trial("enrolment", ("templates",), ~strangers, strangers & enough, 2, fold)
-            )
+    if "templates" in ours:
+        trials += [
+            _trial("enrolment", ("templates",), ~unseen, unseen, 1, split)
+            for split, unseen in enumerate(splits(dataset))
+        ]
     # Those of many trees first, so that the cores finish together.
     return sorted(trials, key=lambda trial: -len(trial.names))
 
@@ -185,14 +165,9 @@ def _trial(
     return Trial(purpose, names, np.flatnonzero(train), np.flatnonzero(test), *others)
 
 
-def _units(dataset: Dataset) -> np.ndarray:
-    """What is held out whole, [rows]: the session of its user, or the typing, that each row is."""
-    return dataset.sittings if dataset.has_sessions else dataset.repetitions
-
-
 def _last(dataset: Dataset) -> np.ndarray:
     """Mask of the last quarter of every user's typings, or sessions."""
-    units = _units(dataset)
+    units = dataset.units
     most = np.zeros(len(dataset.classes), np.int64)
     np.maximum.at(most, dataset.targets, units + 1)
     counts = most[dataset.targets]
@@ -228,7 +203,7 @@ def _receive(dataset: Dataset, seed: int) -> None:
 def _run_trial(trial: Trial) -> dict[str, Answers | Enrolled]:
     dataset, seed = globals()["_shared"]
     if trial.purpose == "enrolment":
-        return {"templates": _enrol(trial, dataset)}
+        return {"templates": enrol(dataset, trial.train, trial.test, trial.fold)}
     rows = dataset.features
     known, targets = np.unique(dataset.targets[trial.train], return_inverse=True)
     models = [model for model in MODELS if model.name in trial.names]
@@ -239,42 +214,6 @@ def _run_trial(trial: Trial) -> dict[str, Answers | Enrolled]:
     return {
         model.name: _answers(model, fitted[model.name], trial, dataset, known) for model in models
     }
-
-
-def _enrol(trial: Trial, dataset: Dataset) -> Enrolled:
-    rows = narrowed(dataset.features["timings"])
-    _, targets = np.unique(dataset.targets[trial.train], return_inverse=True)
-    model = Templates().fit(rows[trial.train], targets)
-    claimed = np.unique(dataset.targets[trial.test])
-    users, units = dataset.targets[trial.test], _units(dataset)
-    choices = [_enrolments(units, trial.test[users == user]) for user in claimed]
-    evidence, cohort = [], []
-    for choice in zip(*choices, strict=True):
-        probes = rows[np.concatenate([tried for _, tried in choice])]
-        evidence.append(model.evidence_for([rows[own] for own, _ in choice], probes))
-        cohort.append(model.evidence(probes))
-    return Enrolled(
-        np.tile(claimed, ENROLMENTS),
-        claimed,
-        np.concatenate(evidence).reshape(-1, PROBES, len(claimed)),
-        np.concatenate(cohort).reshape(-1, PROBES, model.centres.shape[0]),
-    )
-
-
-def _enrolments(units: np.ndarray, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Choices, among a user's `rows` (indices), of ENROLLED typings in a row and of the PROBES
-    that come next in other `units` [all rows]; none if there are not enough.
-    """
-    choices = []
-    for choice in range(ENROLMENTS):
-        # Going round: the first ones, then from a quarter of the typings on, and so on.
-        turned = np.roll(rows, -(len(rows) * choice // ENROLMENTS))
-        enrolled = turned[:ENROLLED]
-        probes = turned[~np.isin(units[turned], units[enrolled])][:PROBES]
-        if len(probes) < PROBES:
-            return []
-        choices.append((enrolled, probes))
-    return choices
 
 
 def _answers(

@@ -36,6 +36,8 @@ _LOOKS = {
 }
 _HIT, _MISS, _INK, _FAINT, _GRID = "#0072B2", "#D55E00", "#333333", "#999999", "#e6e6e6"
 
+_ENROLMENT_LOOKS = {1: ("#000000", "o"), 2: ("#0072B2", "s"), 3: ("#D55E00", "^")}
+
 _DET_ATTEMPTS = {1: "-", 2: "--"}
 _DET_LEAST = 0.0005
 _DET_MOST = 0.5
@@ -70,6 +72,7 @@ def figures(assessments: dict[str, Assessment], dataset: Dataset) -> dict[str, b
             "cmc": _cmc(assessments, dataset),
             "confusion": _confusion(assessments, dataset),
             "det": _det(assessments),
+            "enrolment": _enrolment(assessments),
             "robustness": _robustness(assessments, dataset),
             "users": _users(assessments, dataset),
         }
@@ -246,6 +249,52 @@ def _det(assessments: dict[str, Assessment]) -> Figure | None:
                 for attempts in numbers
             ),
             Line2D([], [], ls=":", color=_FAINT, label="FMR = FNMR"),
+        ],
+    )
+    return figure
+
+
+def _enrolment(assessments: dict[str, Assessment]) -> Figure | None:
+    """Draw how well users are recognised who enrol later, against how often they typed for it."""
+    found = next((a.enrolment for a in assessments.values() if a.enrolment is not None), None)
+    if found is None:
+        return None
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    users = found.measured[0]["users"]
+    kinds = {"eer": "equal error rate", "rank1": f"rank-1 rate among {users}"}
+    attempts = sorted({rates["attempts"] for rates in found.measured})
+    for axes, (kind, label) in zip(panels, kinds.items(), strict=True):
+        for number in attempts:
+            shown = [rates for rates in found.measured if rates["attempts"] == number]
+            middle = np.array([rates[kind] for rates in shown])
+            low, high = np.array([rates[f"{kind}Interval"] for rates in shown]).T
+            colour, marker = _ENROLMENT_LOOKS[number]
+            axes.errorbar(
+                # Beside each other, so that intervals don't cover each other.
+                [rates["samples"] + 0.08 * (number - 2) for rates in shown],
+                middle,
+                # A percentile interval need not hold what it is of.
+                yerr=np.maximum([middle - low, high - middle], 0),
+                marker=marker,
+                ms=6,
+                lw=1.6,
+                elinewidth=1,
+                color=colour,
+            )
+        axes.set(xlabel="typings to enrol with", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        _plain(axes)
+    panels[0].set_ylim(bottom=0)
+    panels[1].set_ylim(top=1)
+    figure.suptitle(f"Users who enrol later: {users} at a time, 95 % intervals")
+    _legend(
+        figure,
+        [
+            Line2D([], [], marker=marker, ms=6, lw=1.6, color=colour, label=_attempts(number))
+            for number, (colour, marker) in _ENROLMENT_LOOKS.items()
+            if number in attempts
         ],
     )
     return figure

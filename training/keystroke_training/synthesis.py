@@ -80,6 +80,14 @@ def synthesise(
     return {"own": _own_csv, "cmu": _cmu_csv}[layout](typings)
 
 
+def made_up_times(
+    users: int, repetitions: int, keys: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return press and release times [users, repetitions, keys] in ms of one sitting each."""
+    typings = _type(np.random.default_rng(seed), users, 1, repetitions, keys)
+    return typings.press[:, 0].astype(np.float64), typings.release[:, 0].astype(np.float64)
+
+
 def _type(
     random: np.random.Generator, users: int, sessions: int, repetitions: int, keys: int
 ) -> _Typings:

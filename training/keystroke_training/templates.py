@@ -59,8 +59,8 @@ class Templates:
         values = expand(rows)
         users = [values[targets == user] for user in range(targets.max() + 1)]
         self._fit_population(values, users)
-        self.centres, self.spreads = self._templates(users)
-        self.held_out_rows = _spread_out(
+        self.centres, self.spreads = self.templates(users)
+        self.held_out_rows = spread_out(
             np.flatnonzero(np.bincount(targets)[targets] > 1),
             min(MAX_LEARNING_ROWS, MAX_LEARNING_SIZE // self.centres.size),
         )
@@ -83,18 +83,23 @@ class Templates:
 
     def evidence(self, rows: np.ndarray) -> np.ndarray:
         """Return the evidence [n, classes]; softmax of it is the posterior."""
+        return self.compare(expand(rows), self.centres, self.spreads)
+
+    def compare(self, values: np.ndarray, centres: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+        """Return the evidence [n, users] of expanded rows [n, features] for users with templates
+        of these centres and spreads [users, features], whether or not the model was fitted on them.
+        """
         # A row at a time takes densities of all users: few rows stay in the cache.
-        parts = np.array_split(expand(rows), 1 + len(rows) // 16)
+        parts = np.array_split(values, 1 + len(values) // 16)
         return np.concatenate(
-            [self._densities(part, self.centres, self.spreads) @ self.weights for part in parts]
+            [self._densities(part, centres, spreads) @ self.weights for part in parts]
         )
 
-    def evidence_for(self, enrolled: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-        """Return the evidence [n, users] for users that the model was not fitted on, each
-        enrolled with some rows of their own.
-        """
-        centres, spreads = self._templates([expand(own) for own in enrolled])
-        return self._densities(expand(rows), centres, spreads) @ self.weights
+    def templates(self, users: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return centres and spreads [users, features] of users with some expanded rows each."""
+        centres, spreads = zip(*map(self.template, users), strict=True)
+        # As they are stored: a centre's last bits matter where a spread is small.
+        return narrowed(np.array(centres)), narrowed(np.array(spreads))
 
     def template(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return centre and spread [features] of a user's expanded rows [n, features]."""
@@ -104,7 +109,7 @@ class Templates:
         expected = self.expected_spread(centre)
         if count == 1:
             return centre, expected
-        ratios = np.log(np.clip(_deviation(values, location) / expected, *SPREADS))
+        ratios = np.log(np.clip(deviation(values, location) / expected, *SPREADS))
         general = ratios.mean()
         believed = STEADINESS_SHARE * general + OWN_SHARE * (ratios - general)
         return centre, expected * np.exp(count / (count + 1) * believed)
@@ -118,11 +123,11 @@ class Templates:
         several = [own for own in users if len(own) > 1]
         medians = np.array([np.median(own, axis=0) for own in several])
         deviations = np.array(
-            [_deviation(own, median) for own, median in zip(several, medians, strict=True)]
+            [deviation(own, median) for own, median in zip(several, medians, strict=True)]
         )
         if len(several) == 0:  # nobody shows how much a user varies: say, a third as users do
             medians = self.median[np.newaxis]
-            deviations = _deviation(values, self.median)[np.newaxis] / 3
+            deviations = deviation(values, self.median)[np.newaxis] / 3
         self.middle = medians.mean(axis=0)
         self.deviation = np.maximum(deviations.mean(axis=0), LEAST_SPREAD)
         # The regression of ln deviation on the median, drawn to 0 as if by PRIOR_USERS.
@@ -143,18 +148,13 @@ class Templates:
             location = (weights * values).sum(axis=0) / weights.sum(axis=0)
         return location
 
-    def _templates(self, users: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        centres, spreads = zip(*map(self.template, users), strict=True)
-        # As they are stored: a centre's last bits matter where a spread is small.
-        return narrowed(np.array(centres)), narrowed(np.array(spreads))
-
     def _held_out_densities(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Densities [rows, users, features] of the rows held out of their user's template."""
         densities = self._densities(values[self.held_out_rows], self.centres, self.spreads)
         for place, row in enumerate(self.held_out_rows):
             others = targets == targets[row]
             others[row] = False
-            centre, spread = self._templates([values[others]])
+            centre, spread = self.templates([values[others]])
             densities[place, targets[row]] = self._densities(values[[row]], centre, spread)[0, 0]
         return densities
 
@@ -212,13 +212,13 @@ def _learn(densities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _deviation(values: np.ndarray, location: np.ndarray) -> np.ndarray:
-    """Mean absolute deviation [features], without the bias of few rows."""
+def deviation(values: np.ndarray, location: np.ndarray) -> np.ndarray:
+    """Return the mean absolute deviation [features], without the bias of few rows."""
     return np.abs(values - location).sum(axis=0) / (len(values) - 1)
 
 
-def _spread_out(indices: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the indices, evenly."""
+def spread_out(indices: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many of the indices, evenly."""
     if len(indices) == 0:
         return indices
     count = max(1, min(len(indices), most))

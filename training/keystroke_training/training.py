@@ -8,9 +8,14 @@ from keystroke_training.artefacts import MANIFEST, manifest_json, model_entry, p
 from keystroke_training.assessment import Asked, Assessment, assess
 from keystroke_training.card import model_card
 from keystroke_training.data import Dataset
+from keystroke_training.enrolment import FILE as ENROLMENT
+from keystroke_training.enrolment import enrolment_json
 from keystroke_training.evaluate import ask, lay_out, rank_candidates, run
+from keystroke_training.export.gallery import FILE as GALLERY
+from keystroke_training.export.gallery import export_gallery
 from keystroke_training.export.graph import Classes
 from keystroke_training.figures import figures
+from keystroke_training.general import fit_general
 from keystroke_training.golden import check_row, golden_json, known_answers
 from keystroke_training.models import MODELS, Estimator, Model, fit_models
 from keystroke_training.parity import Parity, ParityError, compare
@@ -62,6 +67,7 @@ def train(
         )
     files = {model.file: contents[model.name] for model in models if model.name in contents}
     files["golden.json"] = golden_json(answers).encode()
+    files |= _enrolment(estimators, assessments, dataset, seed)
     files |= figures(assessments, dataset)
     listed = list(entries.values())
     files["README.md"] = model_card(dataset, seed, listed, assessments, files).encode()
@@ -75,6 +81,23 @@ def _wanted(names: list[str] | None) -> list[Model]:
         return list(MODELS)
     members = {member for model in MODELS if model.name in names for member in model.members}
     return [model for model in MODELS if model.name in {*names, *members}]
+
+
+def _enrolment(
+    estimators: dict[str, Estimator],
+    assessments: dict[str, Assessment],
+    dataset: Dataset,
+    seed: int,
+) -> dict[str, bytes]:
+    """What users enrol by, if there are templates, and it could be measured."""
+    if "templates" not in assessments or assessments["templates"].enrolment is None:
+        return {}
+    general = fit_general(dataset.press, dataset.release, dataset.targets)
+    found = assessments["templates"].enrolment
+    return {
+        ENROLMENT: enrolment_json(estimators["templates"], general, found, dataset, seed),
+        GALLERY: export_gallery(),
+    }
 
 
 def _assessed(

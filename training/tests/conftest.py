@@ -28,12 +28,12 @@ def real_dataset(real_data_path) -> Dataset:
     return read_dataset(real_data_path)
 
 
-@pytest.fixture
-def make_dataset(tmp_path):
+@pytest.fixture(scope="session")
+def make_dataset(tmp_path_factory):
     """A function that makes up typings and reads them back."""
 
     def make(**options) -> Dataset:
-        path = tmp_path / "typings.csv"
+        path = tmp_path_factory.mktemp("typings") / "typings.csv"
         path.write_text(made_up_csv(**options), "utf-8")
         return read_dataset(path)
 

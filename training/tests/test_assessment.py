@@ -10,7 +10,7 @@ import pytest
 from keystroke_training import assessment
 from keystroke_training.assessment import STATISTIC, Groups, assess, hides_scores
 from keystroke_training.decisions import FMR, FPIR
-from keystroke_training.evaluate import Answers, Enrolled, lay_out, stranger_folds
+from keystroke_training.evaluate import Answers, lay_out, stranger_folds
 from keystroke_training.models import MODELS
 
 MODEL = {model.name: model for model in MODELS}
@@ -372,64 +372,3 @@ def test_sessions_are_not_fused_with_each_other(make_dataset):
     # Strangers are asked about with all their sessions.
     for group in assessment._grouped(asked, "strangers", 2, dataset, 0.0):
         assert (group.places < 0).sum() == len(group.users) == 3
-
-
-def test_known_users_of_a_part_without_strangers_are_not_called_missed():
-    scores = assessment._Scores(
-        right=np.array([5.0, 5.0, 0.0]),
-        found=np.ones(3, bool),
-        users=np.arange(3),
-        folds=np.array([0, 1, 1]),
-        false=np.array([1.0, 2.0]),
-        false_users=np.array([3, 3]),
-        false_folds=np.array([0, 0]),
-    )
-    right, false = scores.passed(0.05)
-    assert right.tolist() == [True, True, False]
-    assert false.tolist() == [False, False]
-
-
-@pytest.mark.parametrize("score", [0.0, 1.0, 123456.49, -123456.51, 1 / 3, -1 / 3, 1e-9])
-def test_a_published_threshold_is_not_rounded_down_onto_the_score_below(score):
-    published = assessment._significant(np.nextafter(score, np.inf))
-    assert published > score
-    assert published == pytest.approx(score, rel=2e-5, abs=1e-12)
-    assert published == float(f"{published:.6g}")
-
-
-def test_unknown_users_are_verified_with_one_and_with_two_attempts(make_dataset):
-    dataset = make_dataset(users=USERS, repetitions=[8] * 8)
-    random = np.random.default_rng(1)
-    asked = made_up(dataset, "templates")
-    trials = [t for t in lay_out(dataset, ["templates"]) if t.purpose == "enrolment"]
-    answers = []
-    for trial in trials:
-        claimed = np.unique(dataset.targets[trial.test])
-        users = np.tile(claimed, 4)
-        own = 2.0 * (users[:, np.newaxis] == claimed)[:, np.newaxis]
-        evidence = own + random.normal(size=(8, 3, 2))
-        answers.append(Enrolled(users, claimed, evidence, random.normal(size=(8, 3, 6))))
-    asked += list(zip(trials, answers, strict=True))
-    found = assessed(dataset, asked, "templates")
-    correlation = found.decision["correlation"]
-    one, two = found.evaluation["enrolment"]["attempts"]
-    assert (one["genuine"], one["impostor"]) == (4 * 8 * 3, 4 * 8 * 3)
-    assert (two["genuine"], two["impostor"]) == (4 * 8 * 2, 4 * 8 * 2)
-    genuine, impostor = [], []
-    for given in answers:
-        for group, user in enumerate(given.users):
-            for start in (0, 1):
-                fused, cohort = (
-                    (values[group, start] + values[group, start + 1]) / (1 + correlation)
-                    for values in (given.evidence, given.cohort)
-                )
-                for place, claimed in enumerate(given.claimed):
-                    kappa = statistic(np.append(cohort, fused[place]), 6)
-                    (genuine if claimed == user else impostor).append(kappa)
-    genuine, impostor = np.array(genuine), np.array(impostor)
-    gaps = [
-        (abs((impostor >= t).mean() - (genuine < t).mean()), (genuine < t).mean())
-        for t in np.sort(np.concatenate([genuine, impostor]))
-    ]
-    assert two["eer"] == pytest.approx(min(gaps)[1], abs=0.02)
-    assert found.trade_offs.keys() == {1, 2, 3, 4}

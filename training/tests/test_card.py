@@ -157,6 +157,40 @@ def test_verification_is_told_by_fnmr_and_eer(card):
     assert "FNMR at FMR 1 % (default)" in text
 
 
+def test_users_who_enrol_later_are_told_by_how_often_they_typed_for_it(card):
+    text = section(card, "Users who enrol later")
+    assert row(text, r"4 \| 2")[2:] == [
+        *("3,600", "104,400", "2.5% [2.4, 30.0]", "12.0 [10.0, 14.0], 1.00"),
+        "97.5% [50.0, 100.0]",
+    ]
+    assert "30 users at a time whom a population of 80 others lacks" in text
+    assert "13.0% after 3 typings and 7.8% after 5 typings are refused" in text
+    assert "After 5 typings to enrol with: FNIR" in text
+    assert row(text, r"10 \| 2") == ["10", "2", "30.0, 1.1", "30.0, 5.5", "30.0, 11.0"]
+    assert row(text, r"13 \| 30") == ["13", "30", "6.0%", "80.0%", "25.0%", "1.2%"]
+    assert "all 13 keys of it" in text
+    assert "†" not in text
+
+
+def test_few_errors_of_users_who_enrol_are_marked(found, users):
+    enrolment = found["templates"].enrolment
+    # 29 of 3,600 true claims.
+    few = [{**rates, "fnmr": 29 / 3600} for rates in enrolment.measured]
+    templates = replace(found["templates"], enrolment=replace(enrolment, measured=few))
+    text = section(card_of({"templates": templates}, users), "Users who enrol later")
+    assert row(text, r"4 \| 2")[5].endswith("1.00 †")
+    assert "rule of 30" in text
+
+
+def test_where_nobody_could_enrol_nothing_is_said_of_it(found, users):
+    nobody = changed(replace(found["templates"], enrolment=None))
+    del nobody.evaluation["enrolment"]
+    card = card_of({"templates": nobody}, users)
+    looks_whole(card)
+    assert "enrol later" not in card
+    assert "enrolment.json" not in card
+
+
 def test_rates_with_few_errors_are_marked(card, found, users):
     assert "†" not in card
     (entry, *others) = found["best"].evaluation["verification"]["attempts"]
@@ -272,7 +306,7 @@ def test_the_card_of_a_whole_measurement(make_dataset):
     dataset = make_dataset(users=list("abcde"), repetitions=[4, 4, 4, 4, 3], keys=4)
     found = assessed(dataset, ["rf", "templates"])
     drawn = figures(found, dataset)
-    assert sorted(drawn) == PATHS
+    assert sorted(drawn) == [path for path in PATHS if "enrolment" not in path]
     card = card_of(found, dataset, drawn)
     looks_whole(card)
     assert "19 typings of one 4-key text by 5 users, 3 to 4 each" in card

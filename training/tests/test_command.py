@@ -212,15 +212,40 @@ def test_the_least_data_there_may_be_is_trained_on(tmp_path, text):
 @pytest.mark.usefixtures("quick")
 def test_users_with_sessions_are_trained_on(tmp_path):
     data = tmp_path / "data.csv"
-    sizes = ["--users", "5", "--repetitions", "4", "--keys", "3", "--sessions", "3"]
+    sizes = ["--users", "10", "--repetitions", "4", "--keys", "3", "--sessions", "3"]
     assert main(["synthesise", str(data), *sizes]) == 0
     assert main([str(data), "--out", str(tmp_path / "models"), "--models", "templates"]) == 0
     (entry,) = read_strictly(tmp_path / "models" / "manifest.json")["models"]
     assert entry["evaluation"]["protocol"] == "leave one session out"
     assert entry["evaluation"]["folds"] == 3
-    assert entry["evaluation"]["n"] == 60
-    # Of the first part of strangers, two users in four ways, three typings each.
-    assert entry["evaluation"]["enrolment"]["attempts"][0]["genuine"] == 24
+    assert entry["evaluation"]["n"] == 120
+    # Three users in ten splits and four ways, three typings of other sessions each.
+    assert entry["evaluation"]["enrolment"]["attempts"][0]["genuine"] == 360
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_users_enrol_by_is_pinned_and_the_same_every_time(tmp_path):
+    users = [str(number) for number in range(10)]
+    data = write(tmp_path, made_up_csv(users=users, repetitions=[5] * 10, keys=3))
+    for folder in ("once", "again"):
+        assert main([str(data), "--out", str(tmp_path / folder), "--models", "templates"]) == 0
+    assert contents(tmp_path / "once") == contents(tmp_path / "again")
+    manifest = read_strictly(tmp_path / "once" / "manifest.json")
+    enrolment = read_strictly(tmp_path / "once" / "enrolment.json")
+    assert manifest["enrolment"] == {
+        "file": "enrolment.json",
+        "graph": "gallery.onnx",
+        "version": enrolment["version"],
+    }
+    assert {"enrolment.json", "gallery.onnx"} < manifest["files"].keys()
+    card = (tmp_path / "once" / "README.md").read_text("utf-8")
+    assert "## Users who enrol later" in card
+
+
+def test_too_few_users_to_measure_it_have_nothing_to_enrol_by(run):
+    models, _ = run
+    assert "enrolment" not in read_strictly(models / "manifest.json")
+    assert not (models / "enrolment.json").exists()
 
 
 @pytest.mark.usefixtures("quick")

@@ -12,6 +12,9 @@ import pytest
 from keystroke_training.__main__ import REPOSITORY
 from keystroke_training.artefacts import MANIFEST, manifest_json, model_entry
 from keystroke_training.assessment import Assessment
+from keystroke_training.enrolment import Findings, enrolment_json
+from keystroke_training.export.gallery import export_gallery
+from keystroke_training.general import General, fit_general
 from keystroke_training.golden import check_row, golden_json, known_answers
 from keystroke_training.models import MODELS, fit_models, predict
 from keystroke_training.runtime import Exported, answer, open_session
@@ -123,6 +126,47 @@ def test_the_golden_answers_and_the_manifest_are_what_training_gives(
     listed = {path: (FOLDER / path).read_bytes() for path in manifest["files"]}
     text = manifest_json(real_dataset, manifest["seed"], [*fresh.values()], listed)
     assert with_its_python(json.loads(text), manifest) == manifest
+
+
+def test_what_users_enrol_by_is_what_training_gives(real_dataset, manifest, fitted):
+    content = (FOLDER / "enrolment.json").read_bytes()
+    known = json.loads(content)
+    measured = {name: known[name] for name in ("decision", "measured", "members", "identification")}
+    expected = General.__dataclass_fields__
+    general = {name: part for name, part in known["general"].items() if name not in expected}
+    found = Findings(evaluation={}, general=general, **measured)
+    fresh = fit_general(real_dataset.press, real_dataset.release, real_dataset.targets)
+    templates, seed = fitted["templates"], manifest["seed"]
+    assert enrolment_json(templates, fresh, found, real_dataset, seed) == content
+    assert manifest["enrolment"] == {
+        "file": "enrolment.json",
+        "graph": "gallery.onnx",
+        "version": known["version"],
+    }
+    assert (FOLDER / "gallery.onnx").read_bytes() == export_gallery()
+    assert len(content) < 300_000
+
+
+def test_users_who_enrol_are_recognised_as_well_as_was_asked_for():
+    known = json.loads((FOLDER / "enrolment.json").read_text("utf-8"))
+    rates = {(of["samples"], of["attempts"]): of for of in known["measured"]}
+    assert rates[5, 1]["eer"] <= 0.04
+    assert rates[5, 2]["eer"] <= 0.03
+    assert rates[5, 1]["rank1"] >= 0.9
+    for members in known["members"]:
+        others = rates[members["samples"], 1]
+        assert members["fnmr"] <= others["fnmrInterval"][1]
+    for of in known["general"]["measured"]:
+        for point in of["points"]:
+            if point["fmr"] >= 0.01 and of["attempts"] == 1:
+                assert point["realisedFmr"] <= 1.5 * point["fmr"]
+
+
+def test_no_row_of_the_data_is_in_what_users_enrol_by(real_dataset):
+    known = json.loads((FOLDER / "enrolment.json").read_text("utf-8"))
+    rows = {row.tobytes() for row in real_dataset.features["timings"].astype(np.float32)}
+    made = np.float32([*known["check"]["rows"], known["check"]["row"]])
+    assert not any(row.tobytes() in rows for row in made)
 
 
 def test_best_knows_the_rows_it_was_trained_on(real_dataset, manifest):

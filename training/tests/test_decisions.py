@@ -38,6 +38,17 @@ def test_the_statistic_of_an_unknown_user_has_all_known_ones_for_a_cohort(weight
             assert found[row, user] == pytest.approx(plainly(together, 6, *weights), abs=1e-9)
 
 
+def test_a_cohort_may_be_another_one_for_each_user():
+    random = np.random.default_rng(2)
+    evidence, cohort = random.normal(0, 5, (10, 3)), random.normal(0, 5, (10, 6))
+    kept = np.ones((3, 6), bool)
+    kept[1, 4] = kept[2, 0] = kept[2, 1] = False
+    found = Statistic(1, 0.9, 3).of_claim(evidence, cohort, kept)
+    for user in range(3):
+        expected = Statistic(1, 0.9, 3).of_claim(evidence[:, [user]], cohort[:, kept[user]])
+        assert found[:, [user]] == pytest.approx(expected)
+
+
 def test_what_is_left_beside_a_best_user_far_ahead_is_not_lost():
     evidence = np.array([[800.0, 1.0, 2.0, 3.0]])
     expected = 800 - math.log((math.exp(1) + math.exp(2) + math.exp(3)) / 3)

@@ -8,9 +8,8 @@ import pytest
 from keystroke_training import evaluate
 from keystroke_training.data import DataError
 from keystroke_training.disturbances import DISTURBANCES
+from keystroke_training.enrolment_trial import enrol, splits
 from keystroke_training.evaluate import (
-    ENROLLED,
-    PROBES,
     Trial,
     ask,
     lay_out,
@@ -19,7 +18,6 @@ from keystroke_training.evaluate import (
     stranger_folds,
 )
 from keystroke_training.models import MODELS, fit_models
-from keystroke_training.templates import Templates
 
 NAMES = [model.name for model in MODELS]
 OURS = ("templates", "trees", "best")
@@ -88,7 +86,8 @@ def test_no_row_is_fitted_on_and_asked_about_at_once(ten, sessions):
 
 
 def test_no_session_is_fitted_on_and_asked_about_at_once(make_dataset):
-    dataset = in_sessions(make_dataset(users=TEN[:5], repetitions=[24, 6, 13, 9, 24]), 3)
+    repetitions = [24, 9, 13, 9, 24, 9, 12, 9, 10, 12]
+    dataset = in_sessions(make_dataset(users=TEN, repetitions=repetitions), 3)
     trials = lay_out(dataset, NAMES)
     assert {trial.purpose for trial in trials} == {
         *("held out", "later", "attempts", "strangers", "enrolment")
@@ -187,37 +186,15 @@ def test_of_two_users_nobody_is_a_stranger(make_dataset):
     assert not trials_for(lay_out(dataset, NAMES), "enrolment")
 
 
-def test_users_of_enough_typings_are_enrolled_where_there_are_impostors_for_them(ten):
-    trials = trials_for(lay_out(ten, NAMES), "enrolment")
-    # Of the ten, in class order: fold 0 has 2, 3 and 4 typings and 8; only 1 and 2 have two.
-    enough = {1: {1, 5, 9}, 2: {2, 6}, 3: {3, 7}}
-    assert {trial.fold: set(ten.targets[trial.test]) for trial in trials} == enough
-    for trial in trials:
+def test_users_enrol_with_templates_that_were_fitted_without_them(make_dataset):
+    dataset = make_dataset(users=TEN, repetitions=[4, 5, 6, 7, 8] * 2)
+    trials = trials_for(lay_out(dataset, NAMES), "enrolment")
+    assert [trial.fold for trial in trials] == list(range(10))
+    for trial, unseen in zip(trials, splits(dataset), strict=True):
         assert trial.names == ("templates",)
-        assert not (stranger_folds(10)[ten.targets[trial.train]] == trial.fold).any()
-
-
-@pytest.mark.parametrize("size", [None, 2, 5, 9])
-def test_probes_are_of_other_sessions_than_what_a_user_is_enrolled_with(make_dataset, size):
-    dataset = make_dataset(users=["1", "2"], repetitions=[18, 18])
-    dataset = dataset if size is None else in_sessions(dataset, size)
-    rows = np.flatnonzero(dataset.targets == 1)
-    choices = evaluate._enrolments(evaluate._units(dataset), rows)
-    assert [enrolled[0] - rows[0] for enrolled, _ in choices] == [0, 4, 9, 13]
-    for enrolled, probes in choices:
-        assert (len(enrolled), len(probes)) == (ENROLLED, PROBES)
-        units = dataset.repetitions if size is None else dataset.sessions
-        assert not np.isin(units[probes], units[enrolled]).any()
-    if size is None:
-        assert np.array_equal(choices[0][1], rows[5:8])
-
-
-def test_a_user_with_too_few_other_sessions_is_not_enrolled(make_dataset):
-    dataset = in_sessions(make_dataset(users=["1", "2"], repetitions=[9, 8]), 5)
-    units = evaluate._units(dataset)
-    typings = [np.flatnonzero(dataset.targets == user) for user in range(2)]
-    assert evaluate._enrolments(units, typings[1]) == []
-    assert evaluate._enrolments(evaluate._units(replace(dataset, sessions=0 * units)), typings[1])
+        assert trial.test.tolist() == np.flatnonzero(unseen).tolist()
+        assert sorted([*trial.train, *trial.test]) == list(range(60))
+    assert not trials_for(lay_out(dataset, ["trees"]), "enrolment")
 
 
 @pytest.mark.usefixtures("quick")
@@ -252,27 +229,14 @@ def test_answers_are_those_of_models_that_saw_the_training_rows_only(make_datase
             assert np.array_equal(found.disturbed["jitter 8 ms"], ranks)
 
 
-def test_unknown_users_are_enrolled_and_compared_with_each_other(make_dataset):
-    dataset = make_dataset(users=TEN[:6], repetitions=[8, 4, 9, 10, 12, 8], keys=4)
-    (trial,) = trials_for(lay_out(dataset, ["templates"]), "enrolment")
+def test_users_enrol_in_a_trial_of_its_own(make_dataset):
+    dataset = make_dataset(users=TEN, repetitions=[4] * 10, keys=4)
+    trial = trials_for(lay_out(dataset, ["templates"]), "enrolment")[3]
     evaluate._receive(dataset, 1)
     found = evaluate._run_trial(trial)["templates"]
-    rows = dataset.features["timings"].astype(np.float32).astype(np.float64)
-    known = [1, 2, 3, 5]
-    train = np.isin(dataset.targets, known)
-    targets = np.array([known.index(target) for target in dataset.targets[train]])
-    model = Templates().fit(rows[train], targets)
-    assert found.claimed.tolist() == [0, 4]
-    assert found.users.tolist() == [0, 4] * 4
-    # The second choice begins at a quarter of each one's typings.
-    typings = [
-        np.roll(rows[dataset.targets == user], -start, axis=0) for user, start in ((0, 2), (4, 3))
-    ]
-    evidence = model.evidence_for([own[:5] for own in typings], typings[1][5:8])
-    np.testing.assert_allclose(found.evidence[3], evidence)
-    np.testing.assert_allclose(found.cohort[3], model.evidence(typings[1][5:8]))
-    assert found.evidence.shape == (8, 3, 2)
-    assert found.cohort.shape == (8, 3, 4)
+    expected = enrol(dataset, trial.train, trial.test, 3)
+    assert found.same_user == expected.same_user
+    assert [setting for setting, _ in found.claims] == [setting for setting, _ in expected.claims]
 
 
 def test_trials_have_the_same_answers_in_workers_as_here(make_dataset, capsys):

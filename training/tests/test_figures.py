@@ -9,6 +9,7 @@ import pytest
 from keystroke_training.assessment import Assessment
 from keystroke_training.decisions import FMR, FPIR
 from keystroke_training.disturbances import DISTURBANCES
+from keystroke_training.enrolment import Findings
 from keystroke_training.figures import figures
 from keystroke_training.models import MODELS
 
@@ -16,7 +17,7 @@ NAMES = [model.name for model in MODELS]
 RAW = [model.name for model in MODELS if model.features == "timings"]
 PATHS = [
     f"figures/{name}.svg"
-    for name in ("calibration", "cmc", "confusion", "det", "robustness", "users")
+    for name in ("calibration", "cmc", "confusion", "det", "enrolment", "robustness", "users")
 ]
 MAX_BYTES = 150_000
 
@@ -106,7 +107,66 @@ def made_up(users, name, right):
     evaluation["attempts"] = [{"attempts": 2, "n": 440, "rank1": 0.8, "rank1Interval": [0.7, 0.9]}]
     evaluation["strangers"] = {"protocol": known, "attempts": strangers}
     evaluation["verification"] = {"protocol": known, "attempts": verification}
-    return Assessment(evaluation, {}, targets, predicted, ranks, calibration, disturbed, trade_offs)
+    enrolment = None
+    if name == "templates":
+        evaluation["enrolment"] = {"protocol": "some enrolled", "attempts": verification}
+        enrolment = enrolled(evaluation["enrolment"])
+    drawn = calibration, disturbed, trade_offs
+    return Assessment(evaluation, {}, targets, predicted, ranks, *drawn, enrolment)
+
+
+def enrolled(evaluation):
+    """Made-up findings of thirty users who enrol."""
+    measured = [
+        {
+            "samples": samples,
+            "attempts": attempts,
+            "users": 30,
+            "genuine": 3600,
+            "impostor": 104_400,
+            "eer": 0.2 / samples / attempts,
+            "eerInterval": [0.19 / samples / attempts, 0.3],
+            "fnmr": 0.12,
+            "fnmrInterval": [0.1, 0.14],
+            "realisedFmr": 0.01,
+            "rank1": 1 - 0.2 / samples / attempts,
+            "rank1Interval": [0.5, 1.0],
+        }
+        for samples in range(1, 8)
+        for attempts in range(1, min(3, 8 - samples) + 1)
+    ]
+    settings = [(rates["samples"], rates["attempts"]) for rates in measured]
+    identification = [
+        {
+            "enrolled": enrolled,
+            "samples": samples,
+            "attempts": attempts,
+            "fpir": fpir,
+            "realisedFpir": 1.1 * fpir,
+            "fnir": 0.3,
+        }
+        for samples, attempts in settings
+        for enrolled in (10, 30)
+        for fpir in FPIR
+    ]
+    other_texts = [
+        {
+            "keys": keys,
+            "enrolled": enrolled,
+            "samples": samples,
+            "attempts": 1,
+            "eer": 0.06,
+            "rank1": 0.8,
+            "points": [{"fmr": fmr, "realisedFmr": 1.2 * fmr, "fnmr": 0.25} for fmr in FMR],
+        }
+        for keys in (5, 13)
+        for enrolled in (2, 30)
+        for samples in (3, 5, 7)
+    ]
+    points = [{"samples": samples} for samples in (3, 5, 7)]
+    members = [{"samples": samples, "fnmr": 0.39 / samples} for samples in (3, 5)]
+    general = {"points": points, "measured": other_texts}
+    return Findings(evaluation, {}, general, measured, members, identification)
 
 
 def texts(figure):
@@ -207,3 +267,17 @@ def test_a_model_of_either_kind_has_a_panel_for_calibration():
     one = texts(figures(assessments(users, ["rf"]), users)["figures/calibration.svg"])
     assert "eight numbers" in one
     assert "raw timings" not in one
+
+
+def test_users_who_enrol_later_are_drawn_by_attempts():
+    users = Users(110)
+    found = assessments(users, ["rf", "templates"])
+    path = "figures/enrolment.svg"
+    written = texts(figures(found, users)[path])
+    assert "rank-1 rate among 30" in written
+    assert {"1 attempt", "2 attempts", "3 attempts"} <= set(written)
+    enrolment = found["templates"].enrolment
+    single = [rates for rates in enrolment.measured if rates["attempts"] == 1]
+    found["templates"] = replace(found["templates"], enrolment=replace(enrolment, measured=single))
+    assert "2 attempts" not in texts(figures(found, users)[path])
+    assert path not in figures({"rf": found["rf"]}, users)

@@ -194,10 +194,10 @@ def test_features_of_nearly_the_same_weight_are_together():
 
 def test_users_whom_the_model_was_not_fitted_on_are_enrolled_with_their_rows(unequal):
     model, rows = fit(unequal), unequal.features["timings"]
-    enrolled = [rows[unequal.targets == user] for user in (3, 2)]
+    enrolled = model.templates([expand(rows[unequal.targets == user]) for user in (3, 2)])
     # Known ones, enrolled with the rows they are known by, have the evidence they have.
     np.testing.assert_allclose(
-        model.evidence_for(enrolled, rows), model.evidence(rows)[:, [3, 2]], rtol=1e-9
+        model.compare(expand(rows), *enrolled), model.evidence(rows)[:, [3, 2]], rtol=1e-9
     )
 
 

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from keystroke_training.export.graph import IR_VERSION, OPSET, SCORES
 from keystroke_training.templates import TOGETHER
 
+FILE = "gallery.onnx"
 ROWS = "rows"
 
 

@@ -1,0 +1,58 @@
+import { coded } from '../errors.js'
+import type { FeatureRow } from '../keystroke/times.js'
+import { isReplay } from './replays.js'
+
+/** How many typings of a user are remembered, and of how many users. */
+const MOST_HEARD = 8
+const MOST_LISTENERS = 10_000
+
+/** The typings that users were last recognised by, in this process: whoever overheard one of them could send it again. */
+export class Heard {
+  /** Beside them those that are to come again, with another attempt that was asked for. */
+  readonly #of = new Map<string, { rows: FeatureRow[]; awaited: FeatureRow[]; at: number }>()
+
+  /**
+   * @param open whether another attempt is asked for, with which these come again
+   * @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others
+   */
+  refuse(
+    of: string,
+    rows: readonly FeatureRow[],
+    known: readonly FeatureRow[],
+    now: number,
+    open: boolean,
+  ): void {
+    const { rows: heard, awaited } = this.#of.get(of) ?? { rows: [], awaited: [] }
+    const replay = rows.findIndex((row, i) => {
+      // Those awaited come again in front of one that is new, and else are replays themselves.
+      const others = i < rows.length - 1 ? [] : awaited
+      return isReplay(row, [...known, ...heard, ...others, ...rows.slice(0, i)])
+    })
+    if (replay !== -1) throw replayed(replay, rows.length)
+    const latest = [...rows, ...awaited]
+    this.#of.delete(of)
+    this.#of.set(of, {
+      rows: open ? heard : [...latest, ...heard].slice(0, MOST_HEARD),
+      awaited: open ? latest.slice(0, MOST_HEARD) : [],
+      at: now,
+    })
+    if (this.#of.size > MOST_LISTENERS) this.#of.delete(this.#of.keys().next().value as string)
+  }
+
+  forget(of: string): void {
+    this.#of.delete(of)
+  }
+
+  /** Those that came before a time, the oldest of which are first. */
+  forgetBefore(time: number): void {
+    for (const [of, { at }] of this.#of) {
+      if (at >= time) return
+      this.#of.delete(of)
+    }
+  }
+}
+
+/** The error of a typing that was sent before, of so many. */
+export function replayed(typing: number, of: number): Error {
+  return coded('KSR_REPLAYED', [], { at: of === 1 ? '/keystrokes' : `/attempts/${typing}` })
+}
