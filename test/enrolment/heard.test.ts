@@ -64,3 +64,22 @@ t.test('of more users than are remembered the one is forgotten who was heard fir
   t.throws(() => heard.refuse('2', rows.slice(0, 1), [], 0), refusal)
   t.end()
 })
+
+t.test(
+  'what was not enough comes again with the other one that was asked for, and with that is heard',
+  (t) => {
+    const heard = new Heard()
+    const [one, two, three] = rows as [Float32Array, Float32Array, Float32Array]
+    heard.refuse('anna', [one], [], 0, true)
+    t.throws(() => heard.refuse('anna', [one], [], 1), refusal, 'alone it is a replay')
+    t.throws(() => heard.refuse('anna', [two, one], [], 1), {
+      ...refusal,
+      errors: [{ pointer: '/attempts/1' }],
+    })
+    heard.refuse('anna', [one, two], [], 2, true)
+    heard.refuse('anna', [one, two, three], [], 3)
+    for (const row of [one, two, three])
+      t.throws(() => heard.refuse('anna', [row, rows[4] as Float32Array], [], 4), refusal)
+    t.end()
+  },
+)
