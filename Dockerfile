@@ -25,17 +25,22 @@ FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS warm-server
 ARG BUILDARCH TARGETARCH
 COPY --from=build /bundle /app
 RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
+RUN mkdir /data
 
 FROM --platform=$BUILDPLATFORM ${LAMBDA_IMAGE} AS warm-lambda
 ARG BUILDARCH TARGETARCH
 COPY --from=build /bundle /app
 RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
+# What keeps records in a file, which Lambda does not keep.
+RUN rm -r /app/node_modules/libsql /app/node_modules/@libsql
 
 FROM ${NODE_BASE} AS server
 WORKDIR /app
 COPY --from=warm-server /app ./
+# A volume that is made for it belongs to whom it does.
+COPY --from=warm-server --chown=1000:1000 --chmod=700 /data /data
 # glibc gives memory back that opening the models took: 20 MB. It would keep it for the next time, which doesn't come.
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 MALLOC_TRIM_THRESHOLD_=131072
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data MALLOC_TRIM_THRESHOLD_=131072
 EXPOSE 3000
 # The image's user node, by number: Kubernetes can't tell from a name that it is not root.
 USER 1000

@@ -9,7 +9,7 @@ import { licenceTable } from './image/sbom.mjs'
 const at = (path) => fileURLToPath(new URL(path, import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'sbom-'))
 try {
-  execFileSync(process.execPath, [at('image/bundle.mjs'), folder], { stdio: 'inherit' })
+  execFileSync(process.execPath, [at('image/bundle.mjs'), folder, 'x64'], { stdio: 'inherit' })
   const bill = JSON.parse(readFileSync(join(folder, 'sbom.cdx.json'), 'utf8'))
   writeFileSync(at('../docs/sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`)
   writeFileSync(at('../docs/licences.md'), licenceTable(bill))

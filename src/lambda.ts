@@ -1,12 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import awsLambdaFastify from '@fastify/aws-lambda'
-import { Value } from '@sinclair/typebox/value'
 import type { Context } from 'aws-lambda'
 import { buildApp } from './app.js'
 import { loadConfig } from './config.js'
 import { coded } from './errors.js'
 import { eventUrl } from './path.js'
-import { GatewayEvent } from './schemas/event.js'
+import { isGatewayEvent } from './schemas/event.js'
 import { NamedAttempts, NamedSummary, NamedTyping } from './schemas/sample.js'
 
 const PREDICTION_FIELDS = [NamedSummary, NamedTyping, NamedAttempts].flatMap(({ properties }) =>
@@ -36,7 +35,7 @@ await app.ready()
 export function handler(event: unknown, context: Context): Promise<unknown> {
   return requestId.run(context.awsRequestId, async () => {
     try {
-      if (Value.Check(GatewayEvent, event)) {
+      if (isGatewayEvent(event)) {
         // The wrapper would put the URL together otherwise: it decodes twice, and fails where that can't be done.
         return await answerGateway({ ...event, ...NO_QUERY, path: eventUrl(event, config) }, context)
       }

@@ -82,15 +82,16 @@ t.test('the figures on the page of the models are the measured ones', async (t) 
 })
 
 t.test('the figures of users who enrol later are the measured ones', async (t) => {
-  type Rates = Record<'samples' | 'attempts' | 'keys' | 'enrolled' | 'eer', number> &
-    Record<'eer' | 'fnmr' | 'rank1' | 'eerInterval' | 'fnmrInterval' | 'rank1Interval', number & number[]>
+  type Kind = 'eer' | 'fnmr' | 'rank1'
+  type Rates = Record<'samples' | 'attempts' | 'enrolled' | Kind, number> &
+    Record<`${Kind}Interval`, number[]>
   const enrolment: { measured: Rates[]; general: { measured: Rates[] } } = JSON.parse(
     readFileSync(join(MODELS, 'enrolment.json'), 'utf8'),
   )
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`
   const measured = (samples: number, attempts: number) =>
     enrolment.measured.find((found) => found.samples === samples && found.attempts === attempts) as Rates
-  const told = (found: Rates, kind: 'eer' | 'fnmr' | 'rank1') =>
+  const told = (found: Rates, kind: Kind) =>
     `${percent(found[kind])} (${found[`${kind}Interval`].map(percent).join(' to ')})`
   for (const samples of [1, 3, 5, 7]) {
     const found = measured(samples, 1)

@@ -7,24 +7,28 @@
 //   dist/warm.mjs                    keeps what V8 compiled of it, for the next start
 //   node_modules/onnxruntime-node/   the runtime, for one platform
 //   node_modules/@fastify/…          the schema compilers, for schemas that were not compiled here; the page at /docs
-//   node_modules/@aws-sdk/client-s3/ what reads models from S3, for a service that is told to
+//   node_modules/@aws-sdk/…          what reads models from S3, and keeps records in DynamoDB, for a service that is told to
+//   node_modules/libsql/             what keeps records in a file, for one platform
 //   package.json                     the version
 //   sbom.cdx.json                    what of others is in all that, and the models
 //   THIRD-PARTY-LICENCES.txt         their terms; those of what the runtime is built with in onnxruntime-third-party.txt.gz
 //
 // The models are the image's to add. METAFILES is where to write what esbuild says of what it bundled.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { StandaloneValidator } from '@fastify/ajv-compiler'
 import { StandaloneSerializer } from '@fastify/fast-json-stringify-compiler'
-import { build as runEsbuild } from 'esbuild'
+import { build as runEsbuild, transformSync } from 'esbuild'
 import { buildApp } from '../../dist/app.js'
 import { loadConfig } from '../../dist/config.js'
 import { licenceTexts, runtimeNotices } from './licences.mjs'
-import { bundledPackages, refusedLicences, root } from './packages.mjs'
+import { bundledPackages, lockedPackage, refusedLicences, root } from './packages.mjs'
 import { billOfMaterials } from './sbom.mjs'
 
 const [folder, platform = process.arch, metafilesPath] = process.argv.slice(2)
@@ -36,7 +40,18 @@ const dist = join(folder, 'dist')
 const RUNTIME = 'onnxruntime-node'
 const COMPILERS = ['@fastify/ajv-compiler', '@fastify/fast-json-stringify-compiler']
 const PAGE = ['@fastify/swagger-ui', '@fastify/swagger']
-const S3 = '@aws-sdk/client-s3'
+/** Of each what is used; what all of them are made of is in the image once. */
+const AWS = {
+  '@aws-sdk/client-s3': ['GetObjectCommand', 'S3Client'],
+  '@aws-sdk/client-dynamodb': [
+    'BatchWriteItemCommand',
+    'DynamoDBClient',
+    'GetItemCommand',
+    'PutItemCommand',
+    'QueryCommand',
+  ],
+}
+const DATABASE = 'libsql'
 const ENTRIES = ['server', 'lambda'].map((name) => join(root, 'dist', `${name}.js`))
 
 // Names stay as they are, so that a stack trace can be read.
@@ -72,15 +87,20 @@ await build({
 await build({
   ...common,
   stdin: {
-    contents: `module.exports = { ${[...imports].sort().map((path) => `get ${JSON.stringify(path)}() { return require(${JSON.stringify(path)}) }`)} }`,
+    contents: serviceOf([...imports].sort()),
     resolveDir: join(root, 'dist'),
   },
   outfile: join(dist, 'service.cjs'),
   format: 'cjs',
-  external: [RUNTIME, S3, ...COMPILERS, ...PAGE],
+  external: [RUNTIME, DATABASE, ...Object.keys(AWS), ...COMPILERS, ...PAGE],
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
-  plugins: [asImported(), apart('telemetry/tracing'), precompiledSchemas(await compileSchemas())],
+  plugins: [
+    asImported(),
+    shortened(),
+    apart('telemetry/tracing'),
+    precompiledSchemas(await compileSchemas()),
+  ],
 })
 // What few load, and nobody debugs: names are not worth their place.
 await bundleTogether(COMPILERS, { minifyIdentifiers: true })
@@ -95,7 +115,7 @@ await build({
   mainFields: ['module', 'main'],
   minifyIdentifiers: true,
 })
-await bundlePackage(S3, { minifyIdentifiers: true, only: ['GetObjectCommand', 'S3Client'] })
+await bundleTogether(Object.keys(AWS), { minifyIdentifiers: true, only: AWS })
 await bundlePackage(RUNTIME, {
   define: { 'process.platform': '"linux"', 'process.arch': JSON.stringify(architecture) },
   external: ['*.node'],
@@ -104,6 +124,10 @@ copy(
   join(require.resolve(`${RUNTIME}/package.json`), '..', 'bin/napi-v6/linux', architecture),
   join(folder, 'node_modules', RUNTIME, 'bin/napi-v6/linux', architecture),
 )
+await bundlePackage(DATABASE, { minifyIdentifiers: true })
+const BINDING = `@libsql/linux-${architecture}-gnu`
+for (const name of ['package.json', 'index.node'])
+  copy(join(installed(BINDING), name), join(folder, 'node_modules', BINDING, name))
 const [pageName] = PAGE
 const page = join(require.resolve(pageName), '../static')
 const pageTo = join(folder, 'node_modules', pageName)
@@ -117,7 +141,7 @@ for (const name of ['demo', 'client/recorder.js']) copy(join(root, 'dist', name)
 const { name, version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name, version, type })}\n`)
 
-const packages = bundledPackages(metafiles)
+const packages = bundledPackages(metafiles, [BINDING])
 const refused = refusedLicences(packages)
 if (refused.length > 0) throw new Error(`No licence that is let in: ${refused.join(', ')}`)
 writeFileSync(join(folder, 'sbom.cdx.json'), `${JSON.stringify(billOfMaterials(packages))}\n`)
@@ -139,37 +163,51 @@ function copy(from, to, filter) {
   cpSync(from, to, { recursive: true, filter })
 }
 
-/** Puts a package into the image as one file: all of it, or what it takes to export only these names. */
-async function bundlePackage(name, { only, ...options } = {}) {
+/** Where a package is, which npm has not installed if it is another architecture's: then it is fetched, as the lock has it. */
+function installed(name) {
+  const path = join(root, 'node_modules', name)
+  if (existsSync(path)) return path
+  const { version, integrity } = lockedPackage(name)
+  const work = mkdtempSync(join(tmpdir(), 'package-'))
+  process.on('exit', () => rmSync(work, { recursive: true }))
+  const words = ['pack', `${name}@${version}`, '--json', '--pack-destination', work]
+  const [{ filename }] = JSON.parse(execFileSync('npm', words, { encoding: 'utf8' }))
+  const file = join(work, filename)
+  const found = `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}`
+  if (found !== integrity) throw new Error(`${name} is not what the lock has`)
+  execFileSync('tar', ['-xzf', file, '-C', work])
+  return join(work, 'package')
+}
+
+/** Puts a package into the image as one file. */
+async function bundlePackage(name, options) {
   const outfile = join(folder, 'node_modules', name, 'dist/index.js')
-  const input = only
-    ? {
-        stdin: { contents: `export { ${only} } from '${name}'`, resolveDir: root },
-        // What nothing needs can be left out of modules only.
-        mainFields: ['module', 'main'],
-      }
-    : { entryPoints: [require.resolve(name)] }
-  await build({ ...common, ...input, outfile, ...options })
+  await build({ ...common, entryPoints: [require.resolve(name)], outfile, ...options })
   describePackage(name)
 }
 
-/** Puts packages that share code into the image as one file, which is the first one's: the others say where it is. */
-async function bundleTogether(names, options) {
+/**
+ * Puts packages that share code into the image as one file, which is the first one's: the others say where it is. All of
+ * them, or what it takes to export only some names.
+ */
+async function bundleTogether(names, { only, ...options }) {
   const [first] = names
-  const contents = names.map(
+  const named = names.map(
     (name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}) }`,
   )
+  const contents = only
+    ? names.map((name) => `export { ${only[name]} } from '${name}'`).join('\n')
+    : `module.exports = { ${named} }`
+  // What nothing needs can be left out of modules only.
+  const modules = only && { mainFields: ['module', 'main'] }
   const outfile = join(folder, 'node_modules', first, 'dist/all.js')
-  const stdin = { contents: `module.exports = { ${contents} }`, resolveDir: root }
-  await build({ ...common, stdin, outfile, ...options })
+  await build({ ...common, stdin: { contents, resolveDir: root }, outfile, ...modules, ...options })
   for (const name of names) {
     describePackage(name)
     const index = join(folder, 'node_modules', name, 'dist/index.js')
+    const all = `require('../../../${first}/dist/all.js')`
     mkdirSync(join(index, '..'), { recursive: true })
-    writeFileSync(
-      index,
-      `module.exports = require('../../../${first}/dist/all.js')[${JSON.stringify(name)}]\n`,
-    )
+    writeFileSync(index, `module.exports = ${only ? all : `${all}[${JSON.stringify(name)}]`}\n`)
   }
 }
 
@@ -191,6 +229,32 @@ function entryImports(imports) {
       })
       onLoad({ filter: /.*/, namespace: 'service' }, ({ path }) => ({
         contents: `module.exports = require('./load.cjs').service[${JSON.stringify(path)}]`,
+      }))
+    },
+  }
+}
+
+/** What the entries import: of the libraries that our modules import what is needed, which a call of `require` would not tell. */
+function serviceOf(paths) {
+  const ours = paths.filter((path) => path.startsWith('.'))
+  const modules = ours.map((path, i) => `import * as module${i} from ${JSON.stringify(path)};`)
+  const entries = paths.map((path) => {
+    const name = JSON.stringify(path)
+    return path.startsWith('.')
+      ? `${name}: module${ours.indexOf(path)}`
+      : `get ${name}() { return require(${name}) }`
+  })
+  return `${modules.join('')} export const service = { ${entries} }`
+}
+
+/** Shortens the names inside the functions of libraries: those of the functions stay, by which a stack trace is read. */
+function shortened() {
+  return {
+    name: 'shortened',
+    setup({ onLoad }) {
+      onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, ({ path }) => ({
+        contents: transformSync(readFileSync(path, 'utf8'), { minifyIdentifiers: true }).code,
+        loader: 'js',
       }))
     },
   }
@@ -247,7 +311,8 @@ async function compileSchemas() {
     made.shared = JSON.stringify(shared)
     let code
     const storeFunction = (_route, text) => {
-      code = text
+      // Nobody reads what was generated.
+      code = transformSync(text, { minify: true }).code
     }
     const compile = Standalone({ readMode: false, storeFunction })(shared, { ...options, ...extra })
     return (route) => {

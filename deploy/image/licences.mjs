@@ -7,7 +7,12 @@ const NOTICES = join(root, 'deploy/image/notices')
 const LINE = '='.repeat(80)
 
 /** What is given away under the name of another package. */
-const PART_OF = { 'onnxruntime-node': 'onnxruntime', 'onnxruntime-common': 'onnxruntime' }
+const PART_OF = {
+  'onnxruntime-node': 'onnxruntime',
+  'onnxruntime-common': 'onnxruntime',
+  '@libsql/linux-x64-gnu': 'libsql',
+  '@libsql/linux-arm64-gnu': 'libsql',
+}
 
 /** Whose it is; the terms begin with it, or end. */
 const COPYRIGHT = /^[ \t]*(Copyright [(©\dA-Z[{]|\([cC]\) \d).*$/gm

@@ -33,7 +33,7 @@ const script = new Script(wrap(source.toString('latin1')), { filename, cachedDat
 const loaded = { exports: {} }
 script.runInThisContext()(loaded.exports, require, loaded, filename, __dirname)
 
-exports.service = loaded.exports
+exports.service = loaded.exports.service
 /** Whether V8 had to do without the code that was kept. */
 exports.cold = script.cachedDataRejected !== false
 /** Keeps what has been compiled by now, for the next start. */

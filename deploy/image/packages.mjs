@@ -26,13 +26,15 @@ const PAGE = { holder: 'node_modules/@fastify/swagger-ui', name: 'swagger-ui-dis
 /**
  * The packages of which esbuild took anything at all, in the order of their names, as the lock has them.
  * @param metafiles what esbuild says of each bundle
+ * @param bindings the packages that are there as they are; their terms stand in notices/
  */
-export function bundledPackages(metafiles) {
+export function bundledPackages(metafiles, bindings) {
   const inputs = metafiles.flatMap(({ outputs }) => Object.values(outputs)).map(({ inputs }) => inputs)
   const taken = inputs.flatMap(Object.entries).filter(([, { bytesInOutput }]) => bytesInOutput > 0)
   const paths = new Set(taken.flatMap(([path]) => packagePath(path) ?? []))
   const lock = read('package-lock.json').packages
   const packages = [...paths].map((path) => fromLock(path, lock))
+  packages.push(...bindings.map((name) => ({ ...lockedPackage(name), path: undefined })))
   if (paths.has(PAGE.holder)) {
     const version = read(`${PAGE.holder}/package.json`).devDependencies[PAGE.name]
     packages.push({ ...PAGE, version, dependencies: [] })
@@ -67,6 +69,11 @@ function isAllowed(expression = '') {
 /** Where the package of a file is, in the lock's words: from the first node_modules on to the last one's package. */
 function packagePath(file) {
   return /(?:^|\/)(node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]
+}
+
+/** What the lock says of a package at its top. */
+export function lockedPackage(name) {
+  return fromLock(`node_modules/${name}`, read('package-lock.json').packages)
 }
 
 function fromLock(path, lock) {

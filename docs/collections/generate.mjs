@@ -17,6 +17,7 @@ const POSTMAN = {
   contentType: "pm.response.headers.get('content-type')",
   json: 'pm.response.json()',
   text: 'pm.response.text()',
+  remember: 'pm.collectionVariables.set',
 }
 const BRUNO = {
   test: 'test',
@@ -25,6 +26,7 @@ const BRUNO = {
   contentType: "res.getHeader('content-type')",
   json: 'res.getBody()',
   text: 'res.getBody()',
+  remember: 'bru.setVar',
 }
 const VARIABLES = { baseUrl: 'http://localhost:3000', apiKey: '' }
 
@@ -44,16 +46,36 @@ const requests = Object.entries(contract.paths).flatMap(([path, operations]) =>
 const groups = contract.tags.map(({ name, description }) => ({
   name,
   description,
-  requests: requests.filter(({ tag }) => tag === name),
+  requests: inOrder(requests.filter(({ tag }) => tag === name)),
 }))
 
 write('postman.json', `${JSON.stringify(postman(), null, 2)}\n`)
 rmSync(join(folder, 'bruno'), { recursive: true, force: true })
 for (const [path, content] of Object.entries(bruno())) write(join('bruno', path), content)
 
+/** What becomes of users whom nobody has enrolled before, one request after the other: with what is deleted at the end. */
+function inOrder(requests) {
+  const isLast = ({ method }) => method === 'DELETE'
+  const byDepth = (one, other) => other.path.length - one.path.length
+  return [...requests.filter((one) => !isLast(one)), ...requests.filter(isLast).sort(byDepth)]
+}
+
 /** The requests of an operation: one for each example, or one without a body. */
-function requestsOf(path, method, { operationId, summary, tags: [tag], security, requestBody, responses }) {
-  const [[type, { schema, examples: answers = {} }]] = Object.entries(responses['200'].content)
+function requestsOf(path, method, operation) {
+  const {
+    operationId,
+    summary,
+    tags: [tag],
+    security,
+    requestBody,
+    responses,
+    parameters = [],
+  } = operation
+  const statuses = Object.keys(responses).filter((status) => status < 300)
+  // What is deleted is answered with nothing.
+  const [[type, { schema = {}, examples: answers = {} }]] = Object.entries(
+    responses[statuses[0]].content ?? { '': {} },
+  )
   const [[sent, { examples = { '': {} } }]] = Object.entries(requestBody?.content ?? { [JSON_TYPE]: {} })
   return Object.entries(examples).map(([example, { summary: what, value: body }]) => {
     const answer = (requestBody ? answers[example] : Object.values(answers)[0])?.value
@@ -66,17 +88,26 @@ function requestsOf(path, method, { operationId, summary, tags: [tag], security,
         .replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
       name: `${method.toUpperCase()} ${path}: ${lowerFirst(what ?? summary)}`,
       method: method.toUpperCase(),
-      path: path.replace('{model}', modelOf(answer)).replace('{version}', VERSIONS[modelOf(answer)]),
+      path: path
+        .replace('{model}', modelOf(answer))
+        .replace('{version}', VERSIONS[modelOf(answer)])
+        // Else a variable that an answer before has set.
+        .replaceAll(/\{(\w+)\}/g, (place, part) => exampleOf(parameters, part) ?? `{${place}}`),
       open: security?.length === 0,
       sent,
       body: typeof body === 'object' ? JSON.stringify(body, null, 2) : body,
-      // What changes from one time to the next has no example.
-      expected:
-        answer === undefined
-          ? { type, keys: resolve(schema).required ?? [] }
-          : { type, answer: parsed(type, answer) },
+      expected: {
+        ...{ statuses, type },
+        // What changes from one time to the next has no example.
+        ...(answer === undefined ? { keys: resolve(schema).required } : { answer: parsed(type, answer) }),
+        ...(operationId === 'enrol' && { remembered: 'sample' }),
+      },
     }
   })
+}
+
+function exampleOf(parameters, part) {
+  return parameters.find(({ name }) => name === part).example
 }
 
 /** A documented answer; of lines of JSON all of them, without the ids of requests. */
@@ -176,14 +207,16 @@ function bruno() {
 }
 
 /** The tests of an answer, in what both programs write much alike. */
-function tests({ type, answer, keys = [] }, { test, expect, status, contentType, json, text }) {
+function tests({ statuses, type, answer, keys = [], remembered }, names) {
+  const { test, expect, status, contentType, json, text, remember } = names
   const body = type === LINES_TYPE ? linesOf(text) : json
   const holds = (title, value, assertion) => `${test}('${title}', () => ${expect}(${value}).to.${assertion})`
   return [
-    holds('it is answered', status, 'equal(200)'),
-    holds(`the answer is ${type}`, contentType, `include('${type}')`),
+    holds('it is answered', status, statuses.length > 1 ? `be.oneOf([${statuses}])` : `equal(${statuses})`),
+    type && holds(`the answer is ${type}`, contentType, `include('${type}')`),
     answer && holds('the answer is the documented one', body, `eql(${JSON.stringify(answer)})`),
     keys.length > 0 && holds('nothing is missing', body, `include.all.keys(${JSON.stringify(keys)})`),
+    remembered && `${remember}('${remembered}', ${json}.added[0])`,
   ].filter(Boolean)
 }
 

@@ -195,6 +195,180 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/texts/{text}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One text */
+        get: operations["describeText"];
+        /** Make a text */
+        put: operations["putText"];
+        post?: never;
+        /** Delete a text and all that is known of its users */
+        delete: operations["deleteText"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The texts of the caller */
+        get: operations["listTexts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/users/{user}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add typings of a user */
+        post: operations["enrol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The users of a text */
+        get: operations["listUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user of a text: how many samples, and what to expect of them; no times */
+        get: operations["describeUser"];
+        put?: never;
+        post?: never;
+        /** Forget a user */
+        delete: operations["deleteUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/users/{user}/samples/{sample}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forget one typing of a user */
+        delete: operations["deleteSample"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/identify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which user of the text typed it */
+        post: operations["identify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/identify/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which user of the text typed each of many samples */
+        post: operations["identifyBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether the claimed user of the text typed it */
+        post: operations["verifyEnrolled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/texts/{text}/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Templates of a text, sealed, to be imported elsewhere */
+        get: operations["exportTemplates"];
+        put?: never;
+        /** Enrol the users of an export who are not enrolled yet */
+        post: operations["importTemplates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v2": {
         parameters: {
             query?: never;
@@ -537,6 +711,106 @@ export interface components {
                 /** @description What it means is said by GET /models/{model}; absent where scores are hidden. */
                 score?: number;
             }[];
+        };
+        /** @description A phrase that users are recognised by. */
+        Text: {
+            /** @description The name of the text; its own for each caller. */
+            text: string;
+            keys: number;
+            /**
+             * @description What its users are compared with: the population that the models were trained on, or one for texts of any length, which learns from those who are enrolled.
+             * @enum {string}
+             */
+            prior: "shipped" | "general";
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description A user of a text. */
+        Enrolled: {
+            /** @description The id of the user: better one that means nothing elsewhere than a name or an address. */
+            user: string;
+            /**
+             * Format: uuid
+             * @description Of the enrolment: another one once the user was deleted and enrolled again.
+             */
+            id: string;
+            /**
+             * @description Whether there are too few samples to recognise the user, enough, or the user types otherwise by now, or has not been enrolled for long: better enrolled anew.
+             * @enum {string}
+             */
+            state: "collecting" | "ready" | "stale";
+            /** @description How many more samples it takes to recognise the user. */
+            needed: number;
+            /** @description The oldest first. No times. */
+            samples: {
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it came.
+                 */
+                at: string;
+                /**
+                 * @description Whether it was enrolled, or taken over from a claim that was surely true.
+                 * @enum {string}
+                 */
+                source: "enrolled" | "verified";
+            }[];
+            /**
+             * Format: date-time
+             * @description When the first sample came.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When the last change was.
+             */
+            updated: string;
+            /**
+             * Format: date-time
+             * @description When it is deleted, unless it changes before.
+             */
+            expires?: string;
+            /** @description What to expect with as many samples, and with more; measured for the shipped text, empty for others. */
+            errorRates: {
+                /** @description With so many samples of a user. */
+                samples: number;
+                /** @description Equal error rate of claims, of one typing each. */
+                eer: number | null;
+                /** @description How often a true claim does not match, at the operating point where false ones match in 1 % of cases. */
+                fnmr: number | null;
+            }[];
+        };
+        EnrolledTyping: {
+            /** @description The id of the user: better one that means nothing elsewhere than a name or an address. */
+            user: string;
+            /** @description One for each key of the text, in press order, from any origin of time. */
+            keystrokes: components["schemas"]["Keystroke"][];
+        };
+        EnrolledAttempts: {
+            /** @description The id of the user: better one that means nothing elsewhere than a name or an address. */
+            user: string;
+            /** @description Several typings of the text by the same person, answered together. */
+            attempts: components["schemas"]["Typing"][];
+        };
+        /** @description Templates of a text, sealed. */
+        Archive: {
+            /** @enum {number} */
+            format: 1;
+            keys: number;
+            users: {
+                /** @description The id of the user: better one that means nothing elsewhere than a name or an address. */
+                user: string;
+                /** @description The samples, sealed with the key of the service: only who has it can import them. */
+                sealed: string;
+            }[];
+            /** @description Of what stands above, as JSON without spaces. */
+            sha256: string;
+            /** @description Where there are more: the `after` of the next request. */
+            next?: string;
         };
         Health: {
             /**
@@ -1015,7 +1289,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1024,7 +1298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1093,7 +1367,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1102,7 +1376,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1196,7 +1470,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1250,7 +1524,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1277,7 +1551,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1286,7 +1560,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1349,7 +1623,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1358,7 +1632,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1408,7 +1682,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1444,7 +1718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1453,7 +1727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1516,7 +1790,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1570,7 +1844,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1597,7 +1871,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1606,7 +1880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1700,7 +1974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1754,7 +2028,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1781,7 +2055,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1790,7 +2064,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1857,7 +2131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1911,7 +2185,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1938,7 +2212,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -1947,7 +2221,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2030,7 +2304,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2084,7 +2358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION */
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2111,7 +2385,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -2120,7 +2394,1973 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describeText: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The text. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Text"];
+                };
+            };
+            /** @description It is as the caller has it: If-None-Match names its ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putText: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        /** @description Where `prior` is left out it is `shipped` for as many keys as the models were trained on. That is right for their text only: another one of as many keys wants `general`. */
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description How many keys it takes to type the text. */
+                    keys: number;
+                    /**
+                     * @description What its users are compared with: the population that the models were trained on, or one for texts of any length, which learns from those who are enrolled.
+                     * @enum {string}
+                     */
+                    prior?: "shipped" | "general";
+                };
+            };
+        };
+        responses: {
+            /** @description It is there already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Text"];
+                };
+            };
+            /** @description It is made. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Text"];
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since, or is there, or is not: not what If-Match or If-None-Match says. KSR_PRECONDITION_FAILED */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteText: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since, or is there, or is not: not what If-Match or If-None-Match says. KSR_PRECONDITION_FAILED */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTexts: {
+        parameters: {
+            query?: {
+                /** @description At most so many; 100 where it is left out. */
+                limit?: number;
+                /** @description Where to go on: the `next` of the answer before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order of their names. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        texts: components["schemas"]["Text"][];
+                        /** @description Where there are more: the `after` of the next request. */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enrol: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+                /**
+                 * @description The id of the user: better one that means nothing elsewhere than a name or an address.
+                 * @example anna
+                 */
+                user: string;
+            };
+            cookie?: never;
+        };
+        /** @description The raw keystrokes of one typing, or of several by the same person. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Typing"] | components["schemas"]["Attempts"];
+            };
+        };
+        responses: {
+            /** @description What there is of the user now. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of the user: better one that means nothing elsewhere than a name or an address. */
+                        user: string;
+                        /** @description The ids of the new samples, in their order. */
+                        added: string[];
+                        /** @description How many samples there are of the user now. */
+                        samples: number;
+                        /** @description Whether the user can be recognised. */
+                        enough: boolean;
+                        /** @description How many more it takes. */
+                        needed: number;
+                        /**
+                         * @description Whether there are too few samples to recognise the user, enough, or the user types otherwise by now, or has not been enrolled for long: better enrolled anew.
+                         * @enum {string}
+                         */
+                        state: "collecting" | "ready" | "stale";
+                        /** @description Warnings, as in answers of POST /predict/{model}. */
+                        quality: ("too-regular" | "impossible-hold" | "coarse-clock" | "out-of-range")[];
+                        /** @description What to expect with as many samples, and with more; measured for the shipped text, empty for others. */
+                        errorRates: {
+                            /** @description With so many samples of a user. */
+                            samples: number;
+                            /** @description Equal error rate of claims, of one typing each. */
+                            eer: number | null;
+                            /** @description How often a true claim does not match, at the operating point where false ones match in 1 % of cases. */
+                            fnmr: number | null;
+                        }[];
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since, or is there, or is not: not what If-Match or If-None-Match says. KSR_PRECONDITION_FAILED */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                /** @description At most so many; 100 where it is left out. */
+                limit?: number;
+                /** @description Where to go on: the `next` of the answer before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order of their ids. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        users: {
+                            /** @description The id of the user: better one that means nothing elsewhere than a name or an address. */
+                            user: string;
+                            /**
+                             * @description Whether there are too few samples to recognise the user, enough, or the user types otherwise by now, or has not been enrolled for long: better enrolled anew.
+                             * @enum {string}
+                             */
+                            state: "collecting" | "ready" | "stale";
+                            /** @description How many. */
+                            samples: number;
+                            /**
+                             * Format: date-time
+                             * @description When the last change was.
+                             */
+                            updated: string;
+                        }[];
+                        /** @description Where there are more: the `after` of the next request. */
+                        next?: string;
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    describeUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+                /**
+                 * @description The id of the user: better one that means nothing elsewhere than a name or an address.
+                 * @example anna
+                 */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolled"];
+                };
+            };
+            /** @description It is as the caller has it: If-None-Match names its ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+                /**
+                 * @description The id of the user: better one that means nothing elsewhere than a name or an address.
+                 * @example anna
+                 */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since, or is there, or is not: not what If-Match or If-None-Match says. KSR_PRECONDITION_FAILED */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSample: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+                /**
+                 * @description The id of the user: better one that means nothing elsewhere than a name or an address.
+                 * @example anna
+                 */
+                user: string;
+                /** @description The id of the sample. */
+                sample: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed since, or is there, or is not: not what If-Match or If-None-Match says. KSR_PRECONDITION_FAILED */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identify: {
+        parameters: {
+            query?: {
+                /** @description Answer this many candidates, best first. */
+                top?: number;
+                /** @description How often a stranger is taken for somebody known: the false positive identification rate. One of those that the model publishes; 0.05 where it is left out. Only for models that take raw keystrokes. */
+                fpir?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        /** @description The raw keystrokes of one typing, or of several by the same person. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Typing"] | components["schemas"]["Attempts"];
+            };
+        };
+        responses: {
+            /** @description Who typed it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recognition"];
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    identifyBatch: {
+        parameters: {
+            query?: {
+                /** @description Answer this many candidates, best first. */
+                top?: number;
+                /** @description How often a stranger is taken for somebody known: the false positive identification rate. One of those that the model publishes; 0.05 where it is left out. Only for models that take raw keystrokes. */
+                fpir?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Each as POST /texts/{text}/identify takes it, and each of one person. */
+                    samples: (components["schemas"]["Typing"] | components["schemas"]["Attempts"])[];
+                };
+            };
+        };
+        responses: {
+            /** @description Who typed each, in the order of the samples. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        predictions: components["schemas"]["Recognition"][];
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verifyEnrolled: {
+        parameters: {
+            query?: {
+                /** @description How often a false claim matches: the false match rate. One of those that the model publishes; 0.01 where it is left out. */
+                fmr?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        /** @description Who is said to have typed it, and the raw keystrokes of one or several typings. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolledTyping"] | components["schemas"]["EnrolledAttempts"];
+            };
+        };
+        responses: {
+            /** @description Whether the claimed user typed it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The id of a user, as it was trained. */
+                        user: number | string;
+                        /** @description The model that answered. */
+                        model: string;
+                        /** @description Changes whenever the model does. */
+                        version: string;
+                        /** @description Whether the score reaches the threshold. */
+                        match: boolean;
+                        /** @description How much more the typing is like that user than like the others. */
+                        score: number;
+                        threshold: number;
+                        /** @description How often a false claim matches: the false match rate. */
+                        fmr: number;
+                        /** @description How often a true claim does not match. */
+                        fnmr: number | null;
+                        /** @description How many typings the answer is made of. */
+                        attempts: number;
+                        /** @description Whether one more typing by the same person is likely to settle what is open. */
+                        anotherAttemptHelps: boolean;
+                        /** @description Warnings: typed by a script (too-regular), a key held for no time or for seconds (impossible-hold), a clock coarser than 8 ms (coarse-clock), times unlike any that the model has seen (out-of-range). */
+                        quality: ("too-regular" | "impossible-hold" | "coarse-clock" | "out-of-range")[];
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportTemplates: {
+        parameters: {
+            query?: {
+                /** @description At most so many; 100 where it is left out. */
+                limit?: number;
+                /** @description Where to go on: the `next` of the answer before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description So many of its users. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Archive"];
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importTemplates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The name of the text; its own for each caller.
+                 * @example motto
+                 */
+                text: string;
+            };
+            cookie?: never;
+        };
+        /** @description What an export answered, with or without its `next`. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Archive"];
+            };
+        };
+        responses: {
+            /** @description What became of the templates. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description How many users there are now that were not there. */
+                        imported: number;
+                        /** @description Who was there already, and stays as they are. */
+                        kept: string[];
+                    };
+                };
+            };
+            /** @description The request does not have the documented form; `errors` points at the fields. KSR_INVALID_REQUEST, KSR_INVALID_JSON, KSR_INVALID_URL, KSR_BAD_REQUEST */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service asks for keys or tokens: none that is valid was sent. KSR_UNAUTHORIZED */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Accept header rules out application/json. KSR_NOT_ACCEPTABLE */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request did not arrive in time. KSR_REQUEST_TIMEOUT */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It does not fit what is there. There is another text of that name, KSR_TEXT_DIFFERS; the typing was sent before, KSR_REPLAYED; the user, or every user, has too few samples, KSR_NOT_READY, KSR_NOBODY_ENROLLED; there are as many as there can be, KSR_LIMIT; somebody else was faster, KSR_CONFLICT: ask again. Or the first request with this Idempotency-Key is still being answered, KSR_IDEMPOTENT_REQUEST_PENDING: Retry-After says when to ask again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. KSR_BODY_TOO_LARGE */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part of the path is too long. KSR_URL_TOO_LONG */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not application/json: KSR_UNSUPPORTED_MEDIA_TYPE. Or it is not in UTF-8, or compressed: KSR_UNSUPPORTED_ENCODING */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The timings contradict each other or the text, and `errors` points at the keystroke: KSR_KEYSTROKE_COUNT, KSR_RELEASE_BEFORE_PRESS, KSR_PRESS_ORDER. Or it is nothing that this model can answer: KSR_NEEDS_KEYSTROKES, KSR_ATTEMPTS_NOT_FUSED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT, KSR_NO_VERIFICATION. Or the text has another number of keys than the shipped prior, KSR_NO_PRIOR; the templates are none of this text or service, KSR_ARCHIVE; the Idempotency-Key was that of another request, KSR_IDEMPOTENCY_KEY_REUSED. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Where the service limits them: the caller sends too many requests, KSR_TOO_MANY_REQUESTS, or too many claims to be one user did not match, KSR_CLAIMS_PAUSED. Retry-After says when the next is heard. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large. KSR_HEADERS_TOO_LARGE */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3031,7 +5271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description There is no such model, or the model knows no such user. KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND; for any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
+            /** @description There is no such model, or the model knows no such user: KSR_MODEL_NOT_FOUND, KSR_USER_NOT_FOUND. Or the caller has no such text, or the text no such user, or the user no such sample: KSR_TEXT_NOT_FOUND, KSR_NOT_ENROLLED, KSR_SAMPLE_NOT_FOUND. For any other path KSR_ROUTE_NOT_FOUND, and 405 KSR_METHOD_NOT_ALLOWED for another method. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3094,7 +5334,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL */
+            /** @description The request failed; the log has the cause under the request id. KSR_INTERNAL, or KSR_SEALED where it is a record that can not be opened */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3103,7 +5343,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, or nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE. Retry-After says when to try again. */
+            /** @description It can not be answered now: there are too many requests, KSR_OVERLOADED, it took too long, KSR_TIMEOUT, nobody can tell whether the token is valid, KSR_KEYS_UNAVAILABLE, or the service is not set up to keep users, KSR_NO_ENROLMENT. Retry-After says when to try again. */
             503: {
                 headers: {
                     [name: string]: unknown;

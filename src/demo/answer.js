@@ -34,6 +34,8 @@
  * @property {{ pointer: string, message: string }[]} [errors]
  */
 
+/** Where in the page it is said. @typedef {'answer' | 'guess'} Place */
+
 /** @type {Record<string, string>} */
 const WARNINGS = {
   'too-regular': 'The keys came as regularly as a script types.',
@@ -49,42 +51,64 @@ const WARNINGS = {
  * @returns {Node[]}
  */
 export function explain(answer, card) {
-  const { user, decision, confidence, operatingPoint, attempts = 1, quality = [], candidates = [] } = answer
+  const { user, decision, candidates = [] } = answer
   const people = `${card.users} people whom the model knows`
-  const typings = attempts === 1 ? 'this typing' : `these ${attempts} typings`
+  const typings = typingsOf(answer)
   const unknown = decision === 'unknown'
-  /** @type {Node[]} */
-  const parts = [
-    verdict(unknown ? 'unknown' : `user ${user}`),
-    paragraph(
-      unknown
-        ? `By ${typings} you are none of the ${people}. Of these, user ${user} types the most like it.`
-        : decision === 'known'
-          ? `By ${typings} you are user ${user}, one of the ${people}. If you are not, you are one of the mistakes that it makes.`
-          : `Of the ${people}, user ${user} types the most like it. This model always names somebody: it can't tell who is a stranger.`,
+  const words = unknown
+    ? `By ${typings} you are none of the ${people}. Of these, user ${user} types the most like it.`
+    : decision === 'known'
+      ? `By ${typings} you are user ${user}, one of the ${people}. If you are not, you are one of the mistakes that it makes.`
+      : `Of the ${people}, user ${user} types the most like it. This model always names somebody: it can't tell who is a stranger.`
+  const scored = candidates.some(({ score }) => score !== undefined)
+  return [
+    verdict('answer', unknown ? 'unknown' : `user ${user}`),
+    paragraph(words),
+    ...trust(answer, 'answer', `Probability of user ${user}, if you were one of them`),
+    ...ranking(
+      answer,
+      scored
+        ? `Score: ${card.scores}`
+        : 'The service leaves scores out: they would tell who was in the training set.',
     ),
   ]
-  if (confidence !== undefined)
-    parts.push(...gauge(confidence, `Probability of user ${user}, if you were one of them`))
-  if (operatingPoint) parts.push(paragraph(pointInWords(operatingPoint)))
-  if (quality.length > 0) {
-    parts.push(
-      paragraph('What makes this answer worth less:'),
-      list(quality.map((name) => WARNINGS[name] ?? name)),
-    )
-  }
-  if (candidates.length > 0) parts.push(...ranking(candidates, card))
-  return parts
 }
 
 /**
- * Why there is no answer. The first element is its title, `answer-title`.
- * @param {Problem} problem
+ * The same of those who are enrolled. The first element is its title, `guess-title`.
+ * @param {Answer} answer
  * @returns {Node[]}
  */
-export function complain({ title, status, detail, code, instance, errors = [] }) {
+export function explainGuess(answer) {
+  const { user, decision } = answer
+  const typings = typingsOf(answer)
+  const known = decision === 'known'
+  return [
+    verdict('guess', known ? `${user}` : 'unknown'),
+    paragraph(
+      known
+        ? `By ${typings} it was ${user}.`
+        : `By ${typings} it was nobody who is enrolled, or it can't be told. Of those enrolled, ${user} types the most like it.`,
+    ),
+    ...trust(answer, 'guess', `Probability of ${user}, if it was one of those enrolled`),
+    ...ranking(answer, 'Score: the probability of each, if it was one of those enrolled.'),
+  ]
+}
+
+/** What makes a typing worth less, in words. @param {string[]} quality */
+export function warningsOf(quality) {
+  return quality.map((name) => WARNINGS[name] ?? name)
+}
+
+/**
+ * Why there is no answer. The first element is its title.
+ * @param {Problem} problem
+ * @param {Place} place
+ * @returns {Node[]}
+ */
+export function complain({ title, status, detail, code, instance, errors = [] }, place) {
   /** @type {Node[]} */
-  const parts = [verdict(status === undefined ? title : `${title} (${status})`), paragraph(detail)]
+  const parts = [verdict(place, status === undefined ? title : `${title} (${status})`), paragraph(detail)]
   if (errors.length > 0) parts.push(list(errors.map(({ pointer, message }) => `${pointer}: ${message}`)))
   if (code !== undefined) parts.push(note(`${code}, request ${instance}`))
   return parts
@@ -96,6 +120,22 @@ export function complain({ title, status, detail, code, instance, errors = [] })
  */
 export function mostAttempts({ decision }) {
   return Math.max(1, ...(decision?.identification.points ?? []).map(({ attempts }) => attempts))
+}
+
+/** @param {Answer} answer */
+function typingsOf({ attempts = 1 }) {
+  return attempts === 1 ? 'this typing' : `these ${attempts} typings`
+}
+
+/** How far to trust an answer. @param {Answer} answer @param {Place} place @param {string} label what the confidence is */
+function trust({ confidence, operatingPoint, quality = [] }, place, label) {
+  /** @type {Node[]} */
+  const parts = []
+  if (confidence !== undefined) parts.push(...gauge(confidence, label, `${place}-confidence`))
+  if (operatingPoint) parts.push(paragraph(pointInWords(operatingPoint)))
+  if (quality.length > 0)
+    parts.push(paragraph('What makes this answer worth less:'), list(warningsOf(quality)))
+  return parts
 }
 
 /** @param {NonNullable<Answer['operatingPoint']>} point */
@@ -110,11 +150,11 @@ function inHundred(share) {
   return `${Number((100 * share).toPrecision(2))} in 100`
 }
 
-/** @param {number} confidence @param {string} label */
-function gauge(confidence, label) {
+/** @param {number} confidence @param {string} label @param {string} id */
+function gauge(confidence, label, id) {
   const meter = element('meter', '')
   meter.value = confidence
-  meter.id = 'confidence'
+  meter.id = id
   const name = element('label', `${label}: `)
   name.htmlFor = meter.id
   const percent = 100 * confidence
@@ -122,8 +162,9 @@ function gauge(confidence, label) {
   return [name, meter]
 }
 
-/** @param {NonNullable<Answer['candidates']>} candidates @param {Card} card */
-function ranking(candidates, { scores }) {
+/** @param {Answer} answer @param {string} meaning what is to be said of the scores */
+function ranking({ candidates = [] }, meaning) {
+  if (candidates.length === 0) return []
   const scored = candidates.some(({ score }) => score !== undefined)
   const table = element('table', '')
   table.createCaption().textContent = 'The people who type the most like it'
@@ -140,16 +181,15 @@ function ranking(candidates, { scores }) {
     row.insertCell().textContent = String(user)
     if (score !== undefined) row.insertCell().textContent = String(Number(score.toPrecision(4)))
   }
-  const meaning = scored
-    ? `Score: ${scores}`
-    : 'The service leaves scores out: they would tell who was in the training set.'
   return [table, note(meaning)]
 }
 
-/** @param {string} title */
-function verdict(title) {
-  const heading = element('h2', title)
-  heading.id = 'answer-title'
+/** @param {Place} place @param {string} title */
+function verdict(place, title) {
+  // That of who was guessed stands below the title of its part.
+  const heading = element(place === 'answer' ? 'h2' : 'h3', title)
+  heading.id = `${place}-title`
+  heading.className = 'verdict'
   heading.tabIndex = -1
   return heading
 }

@@ -251,8 +251,9 @@ export class Enrolment {
     const point = model.pointOf(found.samples, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
     const known = statistic >= threshold
-    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now())
     const unsettled = (known && posterior < SURE) || isClose(point, statistic)
+    const anotherAttemptHelps = unsettled && rows.length < model.mostAttempts
+    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now(), anotherAttemptHelps)
     return {
       user,
       ...modelOf(model),
@@ -260,7 +261,7 @@ export class Enrolment {
       confidence: twoDecimals(posterior),
       operatingPoint: { fpir, fnir: model.missRate(point, threshold), threshold: sixDecimals(threshold) },
       attempts: rows.length,
-      anotherAttemptHelps: unsettled && rows.length < model.mostAttempts,
+      anotherAttemptHelps,
       ...(top > 0 && {
         candidates: rivals.map(({ user, posterior }) => ({ user, score: twoDecimals(posterior) })),
       }),
@@ -295,8 +296,9 @@ export class Enrolment {
     const compared = await this.#compared(found.value, model)
     const statistic = await model.compare(compared, rows)
     const match = statistic >= threshold
+    const anotherAttemptHelps = isClose(point, statistic) && rows.length < model.mostAttempts
     if (match) {
-      this.#heard.refuse(`${text.id} ${user}`, rows, known, this.#now())
+      this.#heard.refuse(`${text.id} ${user}`, rows, known, this.#now(), anotherAttemptHelps)
       await this.#note(text, found, typings, rows, model, statistic, quality)
     }
     return {
@@ -308,7 +310,7 @@ export class Enrolment {
       fmr,
       fnmr: model.prior === 'general' ? null : fnmr,
       attempts: rows.length,
-      anotherAttemptHelps: isClose(point, statistic) && rows.length < model.mostAttempts,
+      anotherAttemptHelps,
     }
   }
 

@@ -8,15 +8,34 @@ const MOST_LISTENERS = 10_000
 
 /** The typings that users were last recognised by, in this process: whoever overheard one of them could send it again. */
 export class Heard {
-  readonly #of = new Map<string, { rows: FeatureRow[]; at: number }>()
+  /** Beside them those that are to come again, with another attempt that was asked for. */
+  readonly #of = new Map<string, { rows: FeatureRow[]; awaited: FeatureRow[]; at: number }>()
 
-  /** @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others */
-  refuse(of: string, rows: readonly FeatureRow[], known: readonly FeatureRow[], now: number): void {
-    const heard = this.#of.get(of)?.rows ?? []
-    const replay = rows.findIndex((row, i) => isReplay(row, [...known, ...heard, ...rows.slice(0, i)]))
+  /**
+   * @param open whether another attempt is asked for, with which these come again
+   * @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others
+   */
+  refuse(
+    of: string,
+    rows: readonly FeatureRow[],
+    known: readonly FeatureRow[],
+    now: number,
+    open: boolean,
+  ): void {
+    const { rows: heard, awaited } = this.#of.get(of) ?? { rows: [], awaited: [] }
+    const replay = rows.findIndex((row, i) => {
+      // Those awaited come again in front of one that is new, and else are replays themselves.
+      const others = i < rows.length - 1 ? [] : awaited
+      return isReplay(row, [...known, ...heard, ...others, ...rows.slice(0, i)])
+    })
     if (replay !== -1) throw replayed(replay, rows.length)
+    const latest = [...rows, ...awaited]
     this.#of.delete(of)
-    this.#of.set(of, { rows: [...rows, ...heard].slice(0, MOST_HEARD), at: now })
+    this.#of.set(of, {
+      rows: open ? heard : [...latest, ...heard].slice(0, MOST_HEARD),
+      awaited: open ? latest.slice(0, MOST_HEARD) : [],
+      at: now,
+    })
     if (this.#of.size > MOST_LISTENERS) this.#of.delete(this.#of.keys().next().value as string)
   }
 

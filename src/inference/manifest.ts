@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+import { Errors } from '@sinclair/typebox/errors'
 import { coded } from '../errors.js'
 import { featureOrder } from '../keystroke/features.js'
 import { Decision, Member, modelEntry, Ranges, Tensor } from '../schemas/model.js'
@@ -215,6 +215,6 @@ function checkForm<T extends TSchema>(
   refuse: Refuse,
   at = '',
 ): asserts value is Static<T> {
-  const fault = Value.Errors(schema, value).First()
+  const fault = Errors(schema, value).First()
   if (fault !== undefined) throw refuse(`${at}${fault.path}: ${fault.message}`)
 }

@@ -12,9 +12,21 @@ export const cors = fp(
     const { default: fastifyCors } = await import('@fastify/cors')
     await app.register(fastifyCors, {
       origin: corsOrigins,
-      methods: ['GET', 'HEAD', 'POST'],
-      allowedHeaders: ['authorization', 'content-type', 'traceparent', 'x-api-key', 'x-request-id'],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+      allowedHeaders: [
+        'authorization',
+        'content-type',
+        'idempotency-key',
+        'if-match',
+        'if-none-match',
+        'traceparent',
+        'x-api-key',
+        'x-request-id',
+      ],
       exposedHeaders: [
+        'etag',
+        'idempotency-replayed',
+        'location',
         'ratelimit-limit',
         'ratelimit-remaining',
         'ratelimit-reset',

@@ -2,6 +2,10 @@ import type { FastifyInstance } from 'fastify'
 
 /** What is described by what it answers. */
 const READ = ['/', '/models', '/models/{model}', '/v2', '/v2/models/{model}']
+/** Users of one's own: what is answered depends on who was enrolled. Their examples work as they are, one after the other. */
+const OWN = '/texts'
+/** What parts of a path may be, beside models and their versions. */
+const NAMES: Record<string, string> = { text: 'motto', user: 'anna' }
 /** The models that are asked first where an example does not name one: by what it is of, and to be read about. */
 const FIRST: Record<string, string> = { summary: 'rf', keystrokes: 'best', attempts: 'best', '': 'rf' }
 
@@ -20,7 +24,7 @@ interface Post extends Operation {
   requestBody: { content: Record<string, Required<Content>> }
 }
 export interface Described {
-  paths: Record<string, { get?: Operation; post?: Post }>
+  paths: Record<string, { get?: Operation; post?: Post; put?: Operation; delete?: Operation }>
 }
 interface Keystroke {
   press: number
@@ -53,12 +57,17 @@ export async function makeTrue({ paths }: Described, app: FastifyInstance): Prom
   const inOrder = (first = '') =>
     [first, ...names.filter((name) => name !== first)].filter((name) => names.includes(name))
 
-  for (const [path, { get, post }] of Object.entries(paths)) {
+  for (const [path, operations] of Object.entries(paths)) {
+    if (path.startsWith(OWN)) {
+      for (const operation of Object.values(operations)) exemplify(operation, NAMES)
+      continue
+    }
+    const { get, post } = operations
     if (get !== undefined && READ.includes(path)) {
       const [name = ''] = inOrder(FIRST[''])
       const answer = await app.inject(urlOf(app, path, name))
       answered(get).examples = { example1: { value: answer.json() } }
-      exemplify(app, get, name)
+      exemplify(get, namesOf(app, name))
     }
     if (post === undefined) continue
     const [[type, content]] = Object.entries(post.requestBody.content) as [[string, Required<Content>]]
@@ -72,7 +81,7 @@ export async function makeTrue({ paths }: Described, app: FastifyInstance): Prom
         if (found === undefined) continue
         asked[kind] = { summary: `${summary}`.replace(/to \w+$/, `to ${name}`), value: found.body }
         answers[kind] = { value: found.answer }
-        exemplify(app, post, name)
+        exemplify(post, namesOf(app, name))
         break
       }
     }
@@ -135,11 +144,16 @@ function typed(keystrokes: Keystroke[], keys: number): Keystroke[] {
   })
 }
 
-/** Names a model, and its version, where the path has a place for them: the first that has answered. */
-function exemplify(app: FastifyInstance, { parameters = [] }: Operation, name: string): void {
-  const examples: Record<string, string> = { model: name, version: app.models.card(name).version }
-  for (const parameter of parameters.filter((one) => one.in === 'path')) {
-    parameter.example ??= examples[parameter.name] as string
+/** What stands in a path for a model, and for its version. */
+function namesOf(app: FastifyInstance, model: string): Record<string, string> {
+  return { model, version: app.models.card(model).version }
+}
+
+/** Gives the parts of a path that have a place for one a name: the first that has answered. */
+function exemplify({ parameters = [] }: Operation, names: Record<string, string>): void {
+  for (const parameter of parameters) {
+    const name = parameter.in === 'path' && names[parameter.name]
+    if (name) parameter.example ??= name
   }
 }
 

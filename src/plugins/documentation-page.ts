@@ -68,6 +68,7 @@ export async function openPage(
       servers: [{ url: config.basePath || '/' }],
       tags: [
         { name: 'recognition', description: 'Who typed it.' },
+        { name: 'enrolment', description: 'Who of those typed it who were enrolled.' },
         { name: 'inference protocol', description: 'The same as servers of models in general offer it.' },
         { name: 'models', description: 'What the models are and how well they do.' },
         { name: 'operation', description: 'Whether the service is well.' },

@@ -1,6 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { timingsRow } from '../keystroke/features.js'
-import { EnrolledClaimBody, TextParams, TypingsBatchBody, TypingsBody } from '../schemas/enrolment.js'
+import {
+  AskHeaders,
+  EnrolledClaimBody,
+  TextParams,
+  TypingsBatchBody,
+  TypingsBody,
+} from '../schemas/enrolment.js'
 import { problems } from '../schemas/problem.js'
 import { Predictions, predictQuery, Recognition, Verification, VerifyQuery } from '../schemas/recognition.js'
 import { reference } from '../schemas/reference.js'
@@ -24,6 +30,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
         operationId: 'identify',
         tags: ['enrolment'],
         summary: 'Which user of the text typed it',
+        headers: AskHeaders,
         params: TextParams,
         querystring,
         body: TypingsBody,
@@ -53,6 +60,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
         operationId: 'identifyBatch',
         tags: ['enrolment'],
         summary: 'Which user of the text typed each of many samples',
+        headers: AskHeaders,
         params: TextParams,
         querystring,
         body: TypingsBatchBody,
@@ -85,6 +93,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
         operationId: 'verifyEnrolled',
         tags: ['enrolment'],
         summary: 'Whether the claimed user of the text typed it',
+        headers: AskHeaders,
         params: TextParams,
         querystring: VerifyQuery,
         body: EnrolledClaimBody,

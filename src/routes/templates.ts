@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Archive, Imported, PageQuery, TextParams } from '../schemas/enrolment.js'
+import { Archive, ArchiveBody, AskHeaders, Imported, PageQuery, TextParams } from '../schemas/enrolment.js'
 import { problems } from '../schemas/problem.js'
 import { reference } from '../schemas/reference.js'
 import { afterOf, nextOf } from './cursor.js'
@@ -40,8 +40,9 @@ export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = 
         operationId: 'importTemplates',
         tags: ['enrolment'],
         summary: 'Enrol the users of an export who are not enrolled yet',
+        headers: AskHeaders,
         params: TextParams,
-        body: reference(Archive),
+        body: ArchiveBody,
         response: { 200: Imported, ...problems(400, 404, 406, 408, 409, 413, 414, 415, 422, 431) },
       },
     },

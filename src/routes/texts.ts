@@ -1,6 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { PageQuery, Text, TextBody, TextList, TextParams } from '../schemas/enrolment.js'
+import {
+  DeleteHeaders,
+  PageQuery,
+  ReadHeaders,
+  Text,
+  TextBody,
+  TextList,
+  TextParams,
+  WriteHeaders,
+} from '../schemas/enrolment.js'
 import { problems } from '../schemas/problem.js'
 import { reference } from '../schemas/reference.js'
 import { afterOf, nextOf } from './cursor.js'
@@ -19,6 +28,7 @@ export const texts: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'putText',
         tags: ['enrolment'],
         summary: 'Make a text',
+        headers: WriteHeaders,
         params: TextParams,
         body: TextBody,
         response: {
@@ -66,6 +76,7 @@ export const texts: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'describeText',
         tags: ['enrolment'],
         summary: 'One text',
+        headers: ReadHeaders,
         params: TextParams,
         response: { 200: reference(Text, 'The text.'), 304: NotModified, ...problems(...READ) },
       },
@@ -87,6 +98,7 @@ export const texts: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'deleteText',
         tags: ['enrolment'],
         summary: 'Delete a text and all that is known of its users',
+        headers: DeleteHeaders,
         params: TextParams,
         response: { 204: Deleted, ...problems(...READ, 409, 412, 422) },
       },

@@ -1,14 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import {
+  DeleteHeaders,
+  EnrolBody,
   Enrolled,
   EnrolledList,
   Enrolment,
   PageQuery,
+  ReadHeaders,
   SampleParams,
   TextParams,
-  TypingsBody,
   UserParams,
+  WriteHeaders,
 } from '../schemas/enrolment.js'
 import { problems } from '../schemas/problem.js'
 import { reference } from '../schemas/reference.js'
@@ -32,8 +35,9 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'enrol',
         tags: ['enrolment'],
         summary: 'Add typings of a user',
+        headers: WriteHeaders,
         params: UserParams,
-        body: TypingsBody,
+        body: EnrolBody,
         response: { 201: Enrolment, ...problems(400, 404, 406, 408, 409, 412, 413, 414, 415, 422, 431) },
       },
     },
@@ -87,6 +91,7 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'describeUser',
         tags: ['enrolment'],
         summary: 'One user of a text: how many samples, and what to expect of them; no times',
+        headers: ReadHeaders,
         params: UserParams,
         response: {
           200: reference(Enrolled, 'The user.'),
@@ -112,6 +117,7 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'deleteUser',
         tags: ['enrolment'],
         summary: 'Forget a user',
+        headers: DeleteHeaders,
         params: UserParams,
         response: { 204: Deleted, ...problems(400, 404, 406, 409, 412, 414, 422) },
       },
@@ -131,6 +137,7 @@ export const users: FastifyPluginAsyncTypebox<{ basePath: string }> = async (app
         operationId: 'deleteSample',
         tags: ['enrolment'],
         summary: 'Forget one typing of a user',
+        headers: DeleteHeaders,
         params: SampleParams,
         response: { 204: Deleted, ...problems(400, 404, 406, 409, 412, 414, 422) },
       },

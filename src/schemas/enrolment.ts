@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Quality } from './recognition.js'
 import { reference } from './reference.js'
-import { Attempts, exampleAttempts, exampleKeystrokes, MOST_SAMPLES, Typing } from './sample.js'
+import { Attempts, MOST_SAMPLES, Typing } from './sample.js'
 
 const closed = { additionalProperties: false }
 
@@ -55,6 +55,35 @@ export const PageQuery = Type.Object(
 const Next = Type.Optional(
   Type.String({ description: 'Where there are more: the `after` of the next request.' }),
 )
+
+const IfMatch = Type.Optional(
+  Type.String({ description: 'The ETag that it has to have, else 412; `*` for any.' }),
+)
+const IfNoneMatch = (description: string) => Type.Optional(Type.String({ description }))
+const IdempotencyKey = Type.Optional(
+  Type.String({
+    pattern: '^("([ !#-[\\]-~]|\\\\["\\\\])+"|[!#-~][!-~]*)$',
+    maxLength: 257,
+    description:
+      'Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is ' +
+      'answered as it was, and done once.',
+  }),
+)
+
+/** The headers of what makes something. */
+export const WriteHeaders = Type.Object({
+  'Idempotency-Key': IdempotencyKey,
+  'If-Match': IfMatch,
+  'If-None-Match': IfNoneMatch('`*` where there has to be none, else 412.'),
+})
+/** Of what deletes something. */
+export const DeleteHeaders = Type.Object({ 'Idempotency-Key': IdempotencyKey, 'If-Match': IfMatch })
+/** Of what asks who typed something. */
+export const AskHeaders = Type.Object({ 'Idempotency-Key': IdempotencyKey })
+/** Of what reads something. */
+export const ReadHeaders = Type.Object({
+  'If-None-Match': IfNoneMatch('The ETag of what the caller has: 304 where it is still the same.'),
+})
 
 const Moment = (description: string) => Type.String({ format: 'date-time', description })
 
@@ -186,19 +215,44 @@ export const Enrolment = Type.Object(
 )
 export type Enrolment = Static<typeof Enrolment>
 
-const typingExample = { summary: 'One typing', value: exampleKeystrokes }
-const attemptsExample = { summary: 'Two typings', value: exampleAttempts }
+// Typings of nobody: a rhythm, and what differs from one time to the next. No two examples have the same one: it would be refused
+// as a replay.
+const PRESSES = [0, 295, 365, 558, 642, 788, 1022, 1100, 1251, 1345, 1548, 1668, 1912]
+const HOLDS = [124, 108, 120, 119, 132, 86, 78, 99, 79, 118, 78, 83, 92]
+const typed = (time: number) => ({
+  keystrokes: PRESSES.map((press, i) => {
+    const [late, long] = [time, time + 1].map((one) => ((7 * one + 5 * i * one + 3 * i) % 13) - 6) as [
+      number,
+      number,
+    ]
+    return { press: press + 4 * late, release: press + 4 * late + (HOLDS[i] as number) + 3 * long }
+  }),
+})
+const exampleOne = (time: number) => ({ summary: 'One typing', value: typed(time) })
+const exampleSeveral = (summary: string, ...times: number[]) => ({
+  summary,
+  value: { attempts: times.map(typed) },
+})
 
-/** The body of what takes typings of one person. */
-export const TypingsBody = Type.Union([reference(Typing), reference(Attempts)], {
-  description: 'The raw keystrokes of one typing, or of several by the same person.',
-  'x-examples': { keystrokes: typingExample, attempts: attemptsExample },
+const typings = [reference(Typing), reference(Attempts)]
+const ONE_PERSONS = 'The raw keystrokes of one typing, or of several by the same person.'
+
+/** The body of `POST /texts/:text/users/:user/samples`. */
+export const EnrolBody = Type.Union(typings, {
+  description: ONE_PERSONS,
+  'x-examples': { attempts: exampleSeveral('Three typings', 1, 2, 3), keystrokes: exampleOne(4) },
+})
+
+/** The body of `POST /texts/:text/identify`. */
+export const TypingsBody = Type.Union(typings, {
+  description: ONE_PERSONS,
+  'x-examples': { keystrokes: exampleOne(5), attempts: exampleSeveral('Two typings', 6, 7) },
 })
 
 /** The body of `POST /texts/:text/identify/batch`. */
 export const TypingsBatchBody = Type.Object(
   {
-    samples: Type.Array(Type.Union([reference(Typing), reference(Attempts)]), {
+    samples: Type.Array(Type.Union(typings), {
       minItems: 1,
       maxItems: MOST_SAMPLES,
       description: 'Each as POST /texts/{text}/identify takes it, and each of one person.',
@@ -208,8 +262,8 @@ export const TypingsBatchBody = Type.Object(
     ...closed,
     'x-examples': {
       keystrokes: {
-        summary: 'A typing, and two of somebody else',
-        value: { samples: [exampleKeystrokes, exampleAttempts] },
+        summary: 'A typing, and two in a row',
+        value: { samples: [typed(8), { attempts: [typed(9), typed(10)] }] },
       },
     },
   },
@@ -229,8 +283,8 @@ export const EnrolledAttempts = Type.Object(
 export const EnrolledClaimBody = Type.Union([reference(EnrolledTyping), reference(EnrolledAttempts)], {
   description: 'Who is said to have typed it, and the raw keystrokes of one or several typings.',
   'x-examples': {
-    keystrokes: { ...typingExample, value: { user: 'anna', ...exampleKeystrokes } },
-    attempts: { ...attemptsExample, value: { user: 'anna', ...exampleAttempts } },
+    keystrokes: { summary: 'One typing', value: { user: 'anna', ...typed(11) } },
+    attempts: { summary: 'Two typings', value: { user: 'anna', attempts: [typed(12), typed(13)] } },
   },
 })
 
@@ -263,6 +317,22 @@ export const Archive = Type.Object(
   { ...closed, $id: 'Archive', description: 'Templates of a text, sealed.' },
 )
 export type Archive = Static<typeof Archive>
+
+/** The body of `POST /texts/:text/templates`. */
+export const ArchiveBody = Type.Unsafe<Archive>({
+  // Examples beside a bare reference would be lost.
+  allOf: [reference(Archive)],
+  description: 'What an export answered, with or without its `next`.',
+  'x-examples': {
+    empty: {
+      summary: 'Of nobody: the one that every service can open',
+      value: {
+        ...{ format: ARCHIVE_FORMAT, keys: 13, users: [] },
+        sha256: 'b552bba5d26dc3e025da1da2b9f9ab45eff1ad95776aa1f85ffc514a1bdebac4',
+      },
+    },
+  },
+})
 
 export const Imported = Type.Object(
   {

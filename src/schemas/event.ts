@@ -1,5 +1,6 @@
 import { METHODS } from 'node:http'
 import { type Static, Type } from '@sinclair/typebox'
+import { Check } from '@sinclair/typebox/value'
 
 const Text = Type.Union([Type.String(), Type.Null()])
 const Path = Type.String({ pattern: '^/' })
@@ -57,5 +58,10 @@ const RestEvent = Type.Object({
 })
 
 /** What is read of the events of gateways. */
-export const GatewayEvent = Type.Union([HttpEvent, RestEvent])
+const GatewayEvent = Type.Union([HttpEvent, RestEvent])
 export type GatewayEvent = Static<typeof GatewayEvent>
+
+/** Whether that is the event of a gateway. Asked here: what an entry imports is bundled as a whole. */
+export function isGatewayEvent(event: unknown): event is GatewayEvent {
+  return Check(GatewayEvent, event)
+}

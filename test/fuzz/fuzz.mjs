@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { parse } from 'yaml'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const SCHEMATHESIS = join(ROOT, 'test/fuzz/.venv/bin/schemathesis')
@@ -39,6 +40,7 @@ process.exitCode = faults.length > 0 ? 1 : 0
 /** @returns what is wrong with the service, by its answers to schemathesis, and by its log */
 async function askService() {
   const { server, url, log } = await startService()
+  await enrol(url)
   const report = join(folder, 'report.json')
   const words = [
     ...['--config-file', join(ROOT, 'schemathesis.toml'), 'run', join(ROOT, 'openapi.yaml'), '--url', url],
@@ -102,6 +104,7 @@ async function startService() {
     env: {
       ...process.env,
       PORT: '0',
+      DATA_DIR: join(folder, 'data'),
       // As many samples as may be are more bytes than are read: an operator's setting, and no fault.
       BATCH_BODY_LIMIT: String(64 * 1024 * 1024),
       LOG_LEVEL: 'info',
@@ -122,6 +125,22 @@ async function startService() {
     await Promise.race([once(server.stdout, 'data'), once(server, 'exit')])
   }
   return { server, url: listening.exec(log)[1], log: () => log }
+}
+
+/** Makes the text of the examples, and enrols their user: of texts that are not there nothing is reached. */
+async function enrol(url) {
+  const { paths } = parse(await readFile(join(ROOT, 'openapi.yaml'), 'utf8'))
+  const text = paths['/texts/{text}'].put
+  const samples = paths['/texts/{text}/users/{user}/samples'].post
+  for (const [method, path, { requestBody }] of [
+    ['PUT', '/texts/motto', text],
+    ['POST', '/texts/motto/users/anna/samples', samples],
+  ]) {
+    const [{ value }] = Object.values(requestBody.content['application/json'].examples)
+    const headers = { 'content-type': 'application/json' }
+    const { ok, status } = await fetch(url + path, { method, headers, body: JSON.stringify(value) })
+    if (!ok) throw new Error(`${method} ${path} was answered ${status}`)
+  }
 }
 
 async function askProperties() {

@@ -90,6 +90,11 @@ t.test('a manifest that can not be used is refused with the file and the reason'
       (dir) => editManifest(dir, (m) => Object.assign(m.models[0] as object, { file: '../svm.onnx' })),
       /\/models\/0\/file: /,
     ],
+    [
+      'what users enrol by outside the folder',
+      (dir) => editManifest(dir, (m) => Object.assign(m, { enrolment: { file: '../a.json', version: '1' } })),
+      /\/enrolment\/file: /,
+    ],
   ]
   for (const [title, spoil, message] of cases) {
     const dir = copyModels(t)

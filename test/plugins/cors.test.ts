@@ -23,7 +23,7 @@ t.test('a page that is named may ask, with a key and without having one to ask w
   t.equal(asked.statusCode, 204)
   t.match(asked.headers, {
     'access-control-allow-origin': PAGE,
-    'access-control-allow-methods': 'GET, HEAD, POST',
+    'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE',
     'access-control-allow-headers': /x-api-key/,
     'access-control-max-age': '600',
   })
@@ -32,6 +32,25 @@ t.test('a page that is named may ask, with a key and without having one to ask w
   t.equal(refused.statusCode, 401)
   t.equal(refused.headers['access-control-allow-origin'], PAGE, 'so that the page can read why')
   t.match(refused.headers['access-control-expose-headers'], 'retry-after')
+})
+
+t.test('a page may write only what it has seen, do it once, and read what came of it', async (t) => {
+  const app = build(t, { CORS_ORIGINS: PAGE })
+  const url = '/texts/motto'
+  const wanted = 'content-type,idempotency-key,if-match,if-none-match'
+  const headers = { ...preflight.headers, 'access-control-request-headers': wanted }
+  for (const method of ['PUT', 'DELETE']) {
+    const asking = { ...headers, 'access-control-request-method': method }
+    const asked = await app.inject({ method: 'OPTIONS', url, headers: asking })
+    const allowed = String(asked.headers['access-control-allow-headers']).split(', ')
+    for (const header of wanted.split(',')) t.ok(allowed.includes(header), header)
+    t.match(asked.headers['access-control-allow-methods'], method)
+  }
+  const made = await app.inject({ method: 'PUT', url, headers: { origin: PAGE }, payload: { keys: 13 } })
+  t.equal(made.statusCode, 201)
+  const exposed = String(made.headers['access-control-expose-headers']).split(', ')
+  for (const header of ['etag', 'location']) t.ok(exposed.includes(header) && made.headers[header], header)
+  t.ok(exposed.includes('idempotency-replayed'))
 })
 
 t.test('another page may not', async (t) => {

@@ -1,14 +1,19 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { EnrolBody } from '../../src/schemas/enrolment.js'
 import { exampleTensors } from '../../src/schemas/sample.js'
 import { build, SUMMARY } from '../fixtures/build.js'
 import { holds, type Test } from '../fixtures/fuzzing.js'
 import { MODELS, readGolden } from '../fixtures/models.js'
 import { typingOf } from '../fixtures/typing.js'
 
+const ENROLMENT = EnrolBody['x-examples'].attempts.value
 // Most claims here are false.
 const app = build(t, { VERIFY_FAILURES: '0' })
 await app.ready()
+// Of a text that is not there nothing is reached.
+await app.inject({ method: 'PUT', url: '/texts/motto', payload: { keys: app.models.keys } })
+await app.inject({ method: 'POST', url: '/texts/motto/users/anna/samples', payload: ENROLMENT })
 const TIMEOUT = { timeout: 3_600_000 }
 const KEYS = app.models.keys
 const NAMES = app.models.cards.map(({ name }) => name)
@@ -16,16 +21,17 @@ const { paths } = (await app.inject('/docs/json')).json() as { paths: Record<str
 // Of the document, so that a new route is asked, too.
 const POSTED = Object.keys(paths)
   .filter((path) => paths[path]?.post)
+  .map((path) => path.replace('{text}', 'motto').replace('{user}', 'anna'))
   .flatMap((path) => (path.includes('{model}') ? app.models.cards.map((card) => pathOf(path, card)) : path))
 
 function pathOf(path: string, { name, version }: { name: string; version: string }): string {
   return path.replace('{model}', name).replace('{version}', version)
 }
 
-t.test('the routes are all that take a body', async (t) => t.equal(POSTED.length, 2 + 6 * NAMES.length))
+t.test('the routes are all that take a body', async (t) => t.equal(POSTED.length, 2 + 5 + 6 * NAMES.length))
 
 /** Where a body stands in for a number that JSON has no form for: these alone may be null. */
-const NULLABLE = ['fnir', 'fnmr']
+const NULLABLE = ['fnir', 'fnmr', 'eer']
 
 /** What is wrong with the answer to a body, whatever that is; undefined where nothing is. */
 async function fault(url: string, payload: string | Buffer, contentType?: string) {
@@ -39,7 +45,7 @@ async function fault(url: string, payload: string | Buffer, contentType?: string
     return lines.some((line) => isOddLine(JSON.parse(line))) ? text : undefined
   }
   const answer = JSON.parse(body)
-  if (statusCode === 200) {
+  if (statusCode === 200 || statusCode === 201) {
     if (type !== 'application/json; charset=utf-8') return text
     return oddNumber(answer) ? text : undefined
   }
@@ -94,12 +100,14 @@ const GOOD = [
   exampleTensors.summary.value,
   exampleTensors.keystrokes.value,
   { Model: 'best', ...SUMMARY },
+  { format: 1, keys: KEYS, users: [{ user: 'ben', sealed: 'AAAA' }], sha256: '0'.repeat(64) },
   ...readGolden(MODELS)
     .keystrokes.slice(0, 3)
     .flatMap(({ keystrokes }) => [
       { keystrokes },
       { samples: [{ keystrokes }] },
       { user: 84, keystrokes },
+      { user: 'anna', keystrokes },
       { Model: 'best', keystrokes },
       { attempts: [{ keystrokes }, { keystrokes }] },
       { Model: 'best', attempts: [{ keystrokes }] },
@@ -265,7 +273,8 @@ t.test('so is everything that has been the end of a parser', async (t) => {
   t.notOk('polluted' in {})
 })
 
-t.test('any typing that is possible is answered with finite numbers by every model', TIMEOUT, async (t) => {
+/** Any typing that is possible. */
+function anyTyping() {
   const most = Number.MAX_SAFE_INTEGER
   const real = typingOf(KEYS)
   // As far apart as the contract allows.
@@ -283,7 +292,11 @@ t.test('any typing that is possible is answered with finite numbers by every mod
         })),
       ),
     )
-  const keystrokes = fc.oneof(real, far)
+  return fc.oneof(real, far)
+}
+
+t.test('any typing that is possible is answered with finite numbers by every model', TIMEOUT, async (t) => {
+  const keystrokes = anyTyping()
   const requests = fc.oneof(
     fc
       .tuple(fc.constantFrom(...NAMES), keystrokes)
@@ -303,6 +316,34 @@ t.test('any typing that is possible is answered with finite numbers by every mod
   )
   await check200(t, requests)
 })
+
+t.test(
+  'whoever is enrolled with typings that are possible, any such is compared with them',
+  TIMEOUT,
+  async (t) => {
+    const attempts = fc.array(
+      anyTyping().map((keystrokes) => ({ keystrokes })),
+      { minLength: 3, maxLength: 3 },
+    )
+    const property = fc.asyncProperty(attempts, attempts, async (enrolled, asked) => {
+      const of = async (method: 'POST' | 'DELETE', url: string, payload?: object) => {
+        const { statusCode, body } = await app.inject({ method, url, ...(payload && { payload }) })
+        // Nobody is known by what was made of their own typings.
+        const isReplay = statusCode === 409 && JSON.parse(body).code === 'KSR_REPLAYED'
+        if (isReplay || (statusCode < 300 && (body === '' || !oddNumber(JSON.parse(body))))) return
+        throw new Error(`${statusCode} ${body} to ${url} ${JSON.stringify([enrolled, asked])}`)
+      }
+      await of('POST', '/texts/motto/users/odd/samples', { attempts: enrolled })
+      await of('POST', '/texts/motto/identify?top=5', { attempts: asked })
+      for (const user of ['anna', 'odd']) {
+        const { statusCode } = await app.inject(`/texts/motto/users/${user}`)
+        if (statusCode === 200) await of('POST', '/texts/motto/verify', { user, attempts: asked })
+      }
+      await app.inject({ method: 'DELETE', url: '/texts/motto/users/odd' })
+    })
+    await holds(t, 200, property)
+  },
+)
 
 t.test('any summary that is possible is answered with finite numbers by every model', TIMEOUT, async (t) => {
   const most = 3.4028234663852886e38

@@ -418,7 +418,8 @@ def _gallery(found: Findings) -> list[str]:
         "The threshold for a FPIR follows from how many are enrolled: a stranger who matches each "
         "of N independently is taken for one of them at FPIR = 1 − (1 − FMR)ᴺ, and false claims "
         f"are taken to fall off exponentially. After {most} typings to enrol with: FNIR, and the "
-        "FPIR that was realised, %.",
+        "FPIR that was realised, %, by the published thresholds, which were set on the same "
+        "claims.",
         _table(f"enrolled | attempts | {points}", rows),
     ]
 
