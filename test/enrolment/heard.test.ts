@@ -13,7 +13,7 @@ const refusal = { code: 'KSR_REPLAYED', statusCode: 409 }
 
 t.test('a typing is heard once: not as it was sent, nor moved a little, nor in another tempo', (t) => {
   const heard = new Heard()
-  heard.refuse('anna', rows.slice(0, 1, false), [], 0)
+  heard.refuse('anna', rows.slice(0, 1), [], 0, false)
   const [typing] = typings as [(typeof typings)[0]]
   for (const again of [typing, jittered(typing, 3), jittered(typing, 3, 2, 1.1)]) {
     t.throws(() => heard.refuse('anna', [row(again)], [], 0, false), {
@@ -21,8 +21,8 @@ t.test('a typing is heard once: not as it was sent, nor moved a little, nor in a
       errors: [{ pointer: '/keystrokes' }],
     })
   }
-  heard.refuse('anna', rows.slice(1, 2, false), [], 0)
-  heard.refuse('ben', rows.slice(0, 1, false), [], 0)
+  heard.refuse('anna', rows.slice(1, 2), [], 0, false)
+  heard.refuse('ben', rows.slice(0, 1), [], 0, false)
   t.end()
 })
 
@@ -39,7 +39,7 @@ t.test('nor is one that is known, or that is sent twice at once', (t) => {
     ...refusal,
     errors: [{ pointer: '/attempts/2' }],
   })
-  heard.refuse('anna', rows.slice(1, 4, false), [], 0)
+  heard.refuse('anna', rows.slice(1, 4), [], 0, false)
   t.pass('of what was refused nothing was heard')
   t.end()
 })
@@ -47,24 +47,24 @@ t.test('nor is one that is known, or that is sent twice at once', (t) => {
 t.test('of each user the last eight are remembered, until they are forgotten', (t) => {
   const heard = new Heard()
   for (const [i, row] of rows.slice(0, 9).entries()) heard.refuse('anna', [row], [], i, false)
-  heard.refuse('anna', rows.slice(0, 1, false), [], 9)
-  t.throws(() => heard.refuse('anna', rows.slice(8, 9, false), [], 10), refusal)
+  heard.refuse('anna', rows.slice(0, 1), [], 9, false)
+  t.throws(() => heard.refuse('anna', rows.slice(8, 9), [], 10, false), refusal)
   heard.forget('anna')
-  heard.refuse('anna', rows.slice(8, 9, false), [], 11)
-  heard.refuse('ben', rows.slice(8, 9, false), [], 12)
+  heard.refuse('anna', rows.slice(8, 9), [], 11, false)
+  heard.refuse('ben', rows.slice(8, 9), [], 12, false)
   heard.forgetBefore(12)
-  heard.refuse('anna', rows.slice(8, 9, false), [], 13)
-  t.throws(() => heard.refuse('ben', rows.slice(8, 9, false), [], 14), refusal)
+  heard.refuse('anna', rows.slice(8, 9), [], 13, false)
+  t.throws(() => heard.refuse('ben', rows.slice(8, 9), [], 14, false), refusal)
   heard.forgetBefore(99)
-  heard.refuse('ben', rows.slice(8, 9, false), [], 15)
+  heard.refuse('ben', rows.slice(8, 9), [], 15, false)
   t.end()
 })
 
 t.test('of more users than are remembered the one is forgotten who was heard first', (t) => {
   const heard = new Heard()
-  for (let user = 0; user <= 10_000; user++) heard.refuse(`${user}`, rows.slice(0, 1, false), [], user)
-  heard.refuse('0', rows.slice(0, 1, false), [], 0)
-  t.throws(() => heard.refuse('2', rows.slice(0, 1, false), [], 0), refusal)
+  for (let user = 0; user <= 10_000; user++) heard.refuse(`${user}`, rows.slice(0, 1), [], user, false)
+  heard.refuse('0', rows.slice(0, 1), [], 0, false)
+  t.throws(() => heard.refuse('2', rows.slice(0, 1), [], 0, false), refusal)
   t.end()
 })
 
