@@ -20,7 +20,7 @@ export class Heard {
     rows: readonly FeatureRow[],
     known: readonly FeatureRow[],
     now: number,
-    open = false,
+    open: boolean,
   ): void {
     const { rows: heard, awaited } = this.#of.get(of) ?? { rows: [], awaited: [] }
     const replay = rows.findIndex((row, i) => {
