@@ -7,9 +7,10 @@ import t from 'tap'
 import { ACCOUNT, REGION, startCloud } from '../fixtures/cloud.js'
 import { pathWith, ROOT, run } from '../fixtures/commands.js'
 import { docker, newName } from '../fixtures/docker.js'
-import { blockThat } from '../fixtures/document.js'
+import { blockThat, withoutChance } from '../fixtures/document.js'
 
 const SUMMARY = readFileSync(join(ROOT, 'docs/examples/summary.json'), 'utf8')
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const TYPING = readFileSync(join(ROOT, 'docs/examples/typing.json'), 'utf8')
 const FUNCTION = 'keystroke_based_user_recognition'
 const STACK = 'keystroke-based-user-recognition'
@@ -245,6 +246,21 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
       t.equal((await ask(new URL(href as string, base).href)).status, 200, `${href}`)
     t.match((await ask(`${base}/docs`)).body, '"/default/docs/static/')
     t.match(await ask(`${base}/nowhere`), { status: 404, body: /KSR_ROUTE_NOT_FOUND/ })
+  })
+
+  t.test('with enrolment on, the walk-through of the README answers what it does with SQLite', async (t) => {
+    t.match(await deploy(['up', 'Enrolment=on']), { code: 0, output: /"prediction":84/ })
+    const { text, prints } = blockThat(README, 'texts=localhost:3000/texts ')
+    const script = text.replace('texts=localhost:3000', `texts=${base}`)
+    t.equal(withoutChance(await run('sh', ['-ec', script])), withoutChance(prints))
+    const tables = (await aws('dynamodb', 'list-tables')).TableNames
+    t.equal(tables.length, 1)
+    const { Items } = await aws('dynamodb', 'scan', '--table-name', tables[0])
+    t.same(
+      Items.filter(({ bytes }: { bytes?: unknown }) => bytes !== undefined),
+      [],
+      'and nothing is left of anybody',
+    )
   })
 
   t.test('status says what runs', async (t) => {
