@@ -25,7 +25,7 @@ FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS warm-server
 ARG BUILDARCH TARGETARCH
 COPY --from=build /bundle /app
 RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
-RUN mkdir /data
+RUN mkdir -p -m 700 /volumes/data
 
 FROM --platform=$BUILDPLATFORM ${LAMBDA_IMAGE} AS warm-lambda
 ARG BUILDARCH TARGETARCH
@@ -38,9 +38,11 @@ FROM ${NODE_BASE} AS server
 WORKDIR /app
 COPY --from=warm-server /app ./
 # A volume that is made for it belongs to whom it does.
-COPY --from=warm-server --chown=1000:1000 --chmod=700 /data /data
+COPY --from=warm-server --chown=1000:1000 /volumes /
 # glibc gives memory back that opening the models took: 20 MB. It would keep it for the next time, which doesn't come.
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data MALLOC_TRIM_THRESHOLD_=131072
+# libsql has a thread for each core otherwise, of which it uses none for a file; containers may have few.
+ENV TOKIO_WORKER_THREADS=1
 EXPOSE 3000
 # The image's user node, by number: Kubernetes can't tell from a name that it is not root.
 USER 1000

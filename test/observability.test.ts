@@ -74,6 +74,21 @@ t.test('every metric of a scrape is on the page, with its type, unit and labels,
   t.same(described, found)
 })
 
+t.test('every action that is audited is on the page, and no other', async (t) => {
+  const routes = readdirSync(new URL('../src/routes', import.meta.url)).map((file) =>
+    read(`src/routes/${file}`),
+  )
+  const audited = routes.flatMap((source) =>
+    [...source.matchAll(/audit: '([a-z-]+)'/g)].map(([, action]) => action),
+  )
+  t.same(
+    rows('action | outcomes')
+      .flatMap(([actions]) => names(actions))
+      .sort(),
+    [...new Set(audited)].sort(),
+  )
+})
+
 t.test('names are as Prometheus wants them', async (t) => {
   for (const [name, { type, help }] of await scrapeOf(t)) {
     t.match(name, /^(keystroke|process|nodejs)_[a-z][a-z0-9_]*$/)
@@ -150,6 +165,7 @@ t.test('every field of a line is on the page', async (t) => {
     ...(await linesOfAccess(t)),
     ...(await linesOfReloads(t)),
     ...OF_OVERLOAD,
+    ...OF_STORES,
   ]
   const fields = new Set<string>()
   const messages = rows('message | level | when | fields of its own')
@@ -179,6 +195,12 @@ const OF_OVERLOAD: Line[] = [
   { level: 30, msg: 'no longer overloaded', refused: 3 },
 ]
 
+/** As test/plugins/idempotency.test.ts sees them, and whoever has a store that fails. */
+const OF_STORES: Line[] = [
+  { level: 50, msg: 'the answer is not kept for its idempotency key', err: {} },
+  { level: 50, msg: 'what is to be forgotten could not be', err: {} },
+]
+
 interface Line extends Record<string, unknown> {
   level: number
   msg: string
@@ -204,6 +226,7 @@ async function linesOfApp(t: Test): Promise<Line[]> {
   collector.refuse = true
   await app.inject('/health')
   await app.inject({ method: 'POST', url: '/predict/knn', payload: SUMMARY })
+  await app.inject({ method: 'PUT', url: '/texts/motto', payload: { keys: 13 } })
   await app.inject('/fails')
   await app.flushTraces()
   // Where there are hooks on answers, Fastify forgets what broke them off.

@@ -67,9 +67,9 @@ const BODIES: Record<string, (keys: number) => object[]> = {
 
 /** Who is enrolled before, and what fits nothing that is there. */
 function enrolments(keys: number): Request[] {
-  const [good] = [{ keystrokes: canaryKeystrokes(keys) }]
+  const good = { keystrokes: canaryKeystrokes(keys) }
   const send = (method: string, url: string, body?: object, headers = {}): Request => ({
-    ...{ method, url: `/texts/${url}`, headers: { ...JSON_TYPE, ...headers } },
+    ...{ method, url: `/texts/${url}`, headers: { ...(body ? JSON_TYPE : HEADERS), ...headers } },
     ...(body && { payload: JSON.stringify(body) }),
   })
   return [
@@ -81,7 +81,7 @@ function enrolments(keys: number): Request[] {
     send('PUT', `${MARK}-more`, { keys }),
     send('PUT', MARK, { keys }, { 'if-match': `"${MARK}"` }),
     send('PUT', MARK, { keys }, { 'idempotency-key': MARK }),
-    send('PUT', MARK, { keys: 271 }, { 'idempotency-key': MARK }),
+    send('PUT', MARK, { keys: keys + 1 }, { 'idempotency-key': MARK }),
     send('POST', `${MARK}/identify`, good),
     send('POST', `${MARK}/users/${MARK}/samples`, good),
     send('POST', `${MARK}/verify`, { user: MARK, ...good }),
@@ -155,7 +155,8 @@ function requestsOf(route: string, keys: number, names: string[], bodyLimit: num
     ? [...names, `${MARK}-model`, '%E0%A4%A', 'x'.repeat(101)].map((name) => pattern.replace(':model', name))
     : pattern.includes(':text')
       ? [
-          pattern.replace(':text', 'motto').replace(':user', 'anna').replace(':sample', MARK),
+          // Whoever is deleted is asked for nothing any more.
+          method === 'DELETE' ? pattern : pattern.replace(':text', 'motto').replace(':user', 'anna'),
           pattern.replaceAll(/:\w+/g, `${MARK}-name`),
           pattern.replaceAll(/:\w+/g, '%E0%A4%A'),
           pattern.replaceAll(/:\w+/g, 'x'.repeat(101)),
@@ -193,7 +194,7 @@ function requestsOf(route: string, keys: number, names: string[], bodyLimit: num
     good.padEnd(bodyLimit + 1),
   ]
   // What is wrong with a sample is so however many go in a request.
-  const most = /(batch|stream|infer)$/.test(route) ? 2 : undefined
+  const most = /(batch|stream|infer)$|:text/.test(route) ? 2 : undefined
   const headers = {
     ...JSON_TYPE,
     ...(route.endsWith('/stream') && { 'content-type': 'application/x-ndjson' }),

@@ -44,7 +44,10 @@ async function take(url, colorScheme, name) {
   await page.locator('#text:enabled').focus()
   await type(page, await page.locator('#sentence').innerText())
   await page.locator('#answer-title').waitFor()
-  await page.screenshot({ path: at(name), fullPage: true })
+  // What is below is not what they are about.
+  const height = await page.locator('#own').evaluate((own) => own.offsetTop)
+  const clip = { x: 0, y: 0, width: SIZE.width, height }
+  await page.screenshot({ path: at(name), fullPage: true, clip })
   await page.close()
   console.log(`${name}: ${statSync(at(name)).size} bytes`)
 }

@@ -809,7 +809,7 @@ export interface components {
             }[];
             /** @description Of what stands above, as JSON without spaces. */
             sha256: string;
-            /** @description Where there are more: the `after` of the next request. */
+            /** @description Where there may be more: the `after` of the next request. */
             next?: string;
         };
         Health: {
@@ -2408,7 +2408,10 @@ export interface operations {
     describeText: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of what the caller has: 304 where it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -2513,7 +2516,14 @@ export interface operations {
     putText: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that it has to have, else 412; `*` for any. */
+                "If-Match"?: string;
+                /** @description `*` where there has to be none, else 412. */
+                "If-None-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -2696,7 +2706,12 @@ export interface operations {
     deleteText: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that it has to have, else 412; `*` for any. */
+                "If-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -2838,7 +2853,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         texts: components["schemas"]["Text"][];
-                        /** @description Where there are more: the `after` of the next request. */
+                        /** @description Where there may be more: the `after` of the next request. */
                         next?: string;
                     };
                 };
@@ -2911,7 +2926,14 @@ export interface operations {
     enrol: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that it has to have, else 412; `*` for any. */
+                "If-Match"?: string;
+                /** @description `*` where there has to be none, else 412. */
+                "If-None-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -3149,7 +3171,7 @@ export interface operations {
                              */
                             updated: string;
                         }[];
-                        /** @description Where there are more: the `after` of the next request. */
+                        /** @description Where there may be more: the `after` of the next request. */
                         next?: string;
                     };
                 };
@@ -3231,7 +3253,10 @@ export interface operations {
     describeUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of what the caller has: 304 where it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -3341,7 +3366,12 @@ export interface operations {
     deleteUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that it has to have, else 412; `*` for any. */
+                "If-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -3469,7 +3499,12 @@ export interface operations {
     deleteSample: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that it has to have, else 412; `*` for any. */
+                "If-Match"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -3604,7 +3639,10 @@ export interface operations {
                 /** @description How often a stranger is taken for somebody known: the false positive identification rate. One of those that the model publishes; 0.05 where it is left out. Only for models that take raw keystrokes. */
                 fpir?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -3766,7 +3804,10 @@ export interface operations {
                 /** @description How often a stranger is taken for somebody known: the false positive identification rate. One of those that the model publishes; 0.05 where it is left out. Only for models that take raw keystrokes. */
                 fpir?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -3930,7 +3971,10 @@ export interface operations {
                 /** @description How often a false claim matches: the false match rate. One of those that the model publishes; 0.01 where it is left out. */
                 fmr?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.
@@ -4212,7 +4256,10 @@ export interface operations {
     importTemplates: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Anything that no other request has, of up to 255 characters. The same request sent again with it, within a day, is answered as it was, and done once. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /**
                  * @description The name of the text; its own for each caller.

@@ -167,7 +167,8 @@ export function enrolment({ onUnauthorized }) {
         const item = document.createElement('li')
         const path = `${TEXT}/users/${encodeURIComponent(user)}`
         const typings = samples === 1 ? '1 typing' : `${samples} typings`
-        const forgetting = button(`Forget ${user}`, () => forget(path, `${user} is forgotten.`))
+        const forgetting = button('Forget', () => forget(path, `${user} is forgotten.`))
+        forgetting.ariaLabel = `Forget ${user}`
         forgetting.className = 'quiet'
         item.append(`${user}: ${typings}, ${STATES[state]}`, forgetting)
         return item

@@ -25,9 +25,9 @@ export const audit = fp(async (app: FastifyInstance) => {
     const outcome =
       request.audited?.outcome ?? (reply.statusCode < 400 ? 'done' : `refused (${reply.statusCode})`)
     const about = { text, user: request.audited?.user ?? user, sample }
+    const audit = { action, ...about, outcome }
     // Whatever else is logged: that it goes only where nothing at all does is a choice of its own.
-    const { log } = request
-    const line = app.log.level === 'silent' ? log : log.child({}, { level: 'info' })
-    line.info({ audit: { action, ...about, outcome } }, 'audit')
+    const log = app.log.level === 'silent' ? request.log : request.log.child({}, { level: 'info' })
+    log.info({ audit }, 'audit')
   })
 })

@@ -53,7 +53,7 @@ export const PageQuery = Type.Object(
   closed,
 )
 const Next = Type.Optional(
-  Type.String({ description: 'Where there are more: the `after` of the next request.' }),
+  Type.String({ description: 'Where there may be more: the `after` of the next request.' }),
 )
 
 const IfMatch = Type.Optional(

@@ -58,8 +58,9 @@ export function counterparts(keys: number, known: number): Int32Array {
   for (const [kind, there] of countsOf(known).entries()) {
     const count = counts[kind] as number
     for (let i = 0; i < count; i++) {
-      // In this order: training computes the same, to the last bit before it is cut off.
-      places.push(start + Math.floor(i * ((there - 1) / Math.max(count - 1, 1)) + 0.5))
+      // In whole numbers, as training has it: halves are rounded up.
+      const steps = Math.max(count - 1, 1)
+      places.push(start + Math.floor((2 * i * (there - 1) + steps) / (2 * steps)))
     }
     start += there
   }

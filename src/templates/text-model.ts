@@ -305,13 +305,13 @@ function generalPopulation(
   }
 }
 
-/** Those measured with texts of nearly as many keys: thresholds grow with a power of the keys. */
+/** Those measured with texts of as many keys, or next to it of fewer: thresholds grow with a power of the keys. */
 function generalPoints({ general }: EnrolmentArtefact, keys: number): DecisionPoint[] {
-  const ratio = (point: { keys: number }) => Math.abs(Math.log(keys / point.keys))
-  const nearest = general.points.reduce((best, point) => (ratio(point) < ratio(best) ? point : best))
-  const growth = (keys / nearest.keys) ** general.growth
+  const measured = general.points.map((point) => point.keys).sort((a, b) => a - b)
+  const nearest = measured.findLast((known) => known <= keys) ?? (measured[0] as number)
+  const growth = (keys / nearest) ** general.growth
   return general.points
-    .filter((point) => point.keys === nearest.keys)
+    .filter((point) => point.keys === nearest)
     .map(({ samples, attempts, verification, tail, genuine }) => ({
       samples,
       attempts,
@@ -320,7 +320,7 @@ function generalPoints({ general }: EnrolmentArtefact, keys: number): DecisionPo
         threshold: threshold * growth,
       })),
       tail: { ...tail, threshold: tail.threshold * growth, scale: tail.scale * growth },
-      genuine: genuine.map((quantile) => quantile * growth),
+      genuine,
     }))
 }
 

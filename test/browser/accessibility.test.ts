@@ -3,13 +3,16 @@ import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { openBrowser, openDemo, openPage, serve, type } from '../fixtures/browser.js'
+import { openBrowser, openDemo, openEnrolment, openPage, serve, type } from '../fixtures/browser.js'
+import { ANNA, typeAt, typingsOf } from '../fixtures/typist.js'
 
 t.setTimeout(300_000)
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const url = await serve(t)
 const browser = await openBrowser(t)
+
+const SENTENCE = 'the quick fox'
 
 /** What axe finds, each with where; also what it could not tell. */
 async function findings(page: Page): Promise<string[]> {
@@ -48,6 +51,30 @@ for (const colorScheme of ['light', 'dark'] as const) {
       (await watched.faults()).filter((fault) => !fault.includes('ERR_FAILED')),
       [],
     )
+  })
+
+  t.test(`nor in ${colorScheme} where somebody enrols, is guessed, and refused`, async (t) => {
+    const watched = await openEnrolment(t, browser, url, { colorScheme })
+    const { page } = watched
+    const anna = typingsOf(ANNA, 1)
+    const typing = anna(SENTENCE.length)
+    t.same(await findings(page), [], 'before')
+    await page.locator('#who').fill(`anna-${colorScheme}`)
+    await page.keyboard.press('Enter')
+    for (let i = 1; i < 5; i++) {
+      await typeAt(page, SENTENCE, i === 1 ? typing : anna(SENTENCE.length))
+      await page.getByText(`${i} of 5 typings are kept`).waitFor()
+    }
+    t.same(await findings(page), [], 'while')
+    await typeAt(page, SENTENCE, typing)
+    await page.getByText('KSR_REPLAYED').waitFor()
+    t.same(await findings(page), [], 'refused')
+    await page.getByRole('button', { name: 'Guess who' }).click()
+    await typeAt(page, SENTENCE, anna(SENTENCE.length))
+    await page.getByText('Guessed.').waitFor()
+    t.same(await findings(page), [], 'after')
+    await page.getByRole('button', { name: `Forget anna-${colorScheme}` }).click()
+    await page.locator('#nobody').waitFor()
   })
 
   t.test(`nor in ${colorScheme} where a key is asked for`, async (t) => {
@@ -99,7 +126,12 @@ t.test('it fits narrow screens', async (t) => {
     { viewport: { width: 320, height: 640 } },
     { viewport: { width: 430, height: 640 } },
   ]) {
-    const { page } = await openDemo(t, browser, url, options)
+    const { page } = await openEnrolment(t, browser, url, options)
+    // As long as a name can be.
+    await page.locator('#who').fill(String(options.viewport.width).padEnd(64, 'w'))
+    await page.keyboard.press('Enter')
+    await typeAt(page, SENTENCE, typingsOf(ANNA, options.viewport.width)(SENTENCE.length))
+    await page.getByText('1 of 5 typings are kept').waitFor()
     await page.locator('#text').focus()
     await type(page, 'the quick fox')
     await page.locator('#answer-title').waitFor()

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
-import { openBrowser, openDemo, openPage, serve, type Watched } from '../fixtures/browser.js'
+import { openBrowser, openDemo, openEnrolment, openPage, serve, type Watched } from '../fixtures/browser.js'
 import { unsettledModels } from '../fixtures/models.js'
 import { ANNA, BEN, type Rhythm, STRANGER, typeAt, typingsOf } from '../fixtures/typist.js'
 
@@ -25,22 +22,6 @@ function typist(rhythm: Rhythm, seed: number): Typing {
 const anna = typist(ANNA, 1)
 const ben = typist(BEN, 2)
 const stranger = typist(STRANGER, 3)
-
-/** A service with a store of its own. */
-async function serveEmpty(t: { teardown(end: () => unknown): void }, settings: NodeJS.ProcessEnv = {}) {
-  const dir = mkdtempSync(join(tmpdir(), 'demo-'))
-  const url = await serve(t, { DATA_DIR: join(dir, 'data'), ...settings })
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
-  return url
-}
-
-/** Opens the walk-through. */
-async function openOwn(...args: Parameters<typeof openDemo>): Promise<Watched> {
-  const watched = await openDemo(...args)
-  await watched.page.getByRole('button', { name: 'Enrol and guess' }).click()
-  await watched.page.locator('#who').waitFor()
-  return watched
-}
 
 const status = ({ page }: Watched) => page.locator('#own-status')
 const said = (watched: Watched, what: RegExp) => status(watched).getByText(what).waitFor()
@@ -72,7 +53,7 @@ async function guess(watched: Watched, typed: Typing, button = 'Guess who'): Pro
 }
 
 t.test('two people enrol, and are told from each other and from a stranger', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   const { page } = watched
   t.equal(await page.locator('#guess').isDisabled(), true, 'there is nobody yet')
   await enrol(watched, 'anna', anna)
@@ -112,7 +93,7 @@ t.test('two people enrol, and are told from each other and from a stranger', asy
 })
 
 t.test('what is enrolled is what was typed, and nothing of the text or the keys', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   await enrol(watched, 'anna', anna, 1)
   const posts = watched.sent.filter(({ body }) => body !== null)
   t.match(posts[0]?.url, /\/texts\/demo-page$/)
@@ -124,7 +105,7 @@ t.test('what is enrolled is what was typed, and nothing of the text or the keys'
 })
 
 t.test('a visit makes nothing, and says what would be kept', async (t) => {
-  const watched = await openDemo(t, browser, await serveEmpty(t))
+  const watched = await openDemo(t, browser, await serve(t))
   t.same(
     watched.sent.filter(({ url }) => url.includes('/texts')),
     [],
@@ -134,7 +115,7 @@ t.test('a visit makes nothing, and says what would be kept', async (t) => {
 })
 
 t.test('a slip starts a typing over, and is not enrolled', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   const { page } = watched
   await enrol(watched, 'anna', anna, 1)
   await anna(page, 'thx')
@@ -150,7 +131,7 @@ t.test('a slip starts a typing over, and is not enrolled', async (t) => {
 })
 
 t.test('whoever stopped in the middle goes on there, and a full name is not taken twice', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   const { page } = watched
   await enrol(watched, 'anna', anna, 2)
   await page.locator('#who').fill('anna')
@@ -170,7 +151,7 @@ t.test('whoever stopped in the middle goes on there, and a full name is not take
 })
 
 t.test('the same times again are told as a replay, and can be typed anew', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   const { page } = watched
   const rhythm = { held: [90, 110, 70], next: [150, 180, 120, 210] }
   await enrol(watched, 'anna', typist(rhythm, 4), 1)
@@ -184,15 +165,15 @@ t.test('the same times again are told as a replay, and can be typed anew', async
 })
 
 t.test('what is odd about a typing is said where it is kept', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   await enrol(watched, 'anna', typist({ held: [2], next: [150, 180, 120, 210] }, 6), 1)
   t.match(await status(watched).innerText(), 'A key was held for no time')
 })
 
 t.test('where another typing helps, both are weighed together', async (t) => {
   // One typing never settles it, two do.
-  const url = await serveEmpty(t, { MODEL_DIR: unsettledModels(t) })
-  const watched = await openOwn(t, browser, url)
+  const url = await serve(t, { MODEL_DIR: unsettledModels(t) })
+  const watched = await openEnrolment(t, browser, url)
   const { page } = watched
   await enrol(watched, 'anna', anna)
   t.equal(await guess(watched, anna), 'anna')
@@ -206,8 +187,8 @@ t.test('where another typing helps, both are weighed together', async (t) => {
 })
 
 t.test('who was forgotten meanwhile is not shown, and one is told where nobody is left', async (t) => {
-  const url = await serveEmpty(t)
-  const watched = await openOwn(t, browser, url)
+  const url = await serve(t)
+  const watched = await openEnrolment(t, browser, url)
   const { page } = watched
   await enrol(watched, 'anna', anna)
   await fetch(`${url}/${TEXT}/users/anna`, { method: 'DELETE' })
@@ -225,7 +206,7 @@ t.test('who was forgotten meanwhile is not shown, and one is told where nobody i
 })
 
 t.test('an answer to what nobody waits for any more is not shown', async (t) => {
-  const watched = await openOwn(t, browser, await serveEmpty(t))
+  const watched = await openEnrolment(t, browser, await serve(t))
   const { page } = watched
   await enrol(watched, 'anna', anna)
   let letGo = () => {}
@@ -251,7 +232,7 @@ t.test('an answer to what nobody waits for any more is not shown', async (t) => 
 
 t.test('a service that keeps no users says so, and has nothing else to show', async (t) => {
   // A table is shared by several, and so its key has to be.
-  const watched = await openDemo(t, browser, await serveEmpty(t, { ENROLMENT_TABLE: 'users' }))
+  const watched = await openDemo(t, browser, await serve(t, { ENROLMENT_TABLE: 'users' }))
   const { page } = watched
   await page.getByRole('button', { name: 'Enrol and guess' }).click()
   await said(watched, /The service keeps no users: ENROLMENT_KEYS is not set/)
@@ -261,7 +242,7 @@ t.test('a service that keeps no users says so, and has nothing else to show', as
 
 t.test('a service that asks for a key gets it, and lists whom this caller has enrolled', async (t) => {
   const keys = ['secret', 'other'].map((key) => `${key}:${createHash('sha256').update(key).digest('hex')}`)
-  const url = await serveEmpty(t, { API_KEYS: keys.join(), PUBLIC_ROUTES: 'demo,models' })
+  const url = await serve(t, { API_KEYS: keys.join(), PUBLIC_ROUTES: 'demo,models' })
   const watched = await openPage(t, browser, `${url}/demo`)
   const { page } = watched
   await page.getByRole('button', { name: 'Enrol and guess' }).click()
@@ -280,7 +261,7 @@ t.test('a service that asks for a key gets it, and lists whom this caller has en
 })
 
 t.test('all of it can be done by the keyboard alone, under BASE_PATH', async (t) => {
-  const url = await serveEmpty(t, { BASE_PATH: '/api/v1' })
+  const url = await serve(t, { BASE_PATH: '/api/v1' })
   const watched = await openDemo(t, browser, `${url}/api/v1`)
   const { page } = watched
   const focused = () => page.evaluate<string>('document.activeElement.id || document.activeElement.tagName')

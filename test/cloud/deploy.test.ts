@@ -7,9 +7,10 @@ import t from 'tap'
 import { ACCOUNT, REGION, startCloud } from '../fixtures/cloud.js'
 import { pathWith, ROOT, run } from '../fixtures/commands.js'
 import { docker, newName } from '../fixtures/docker.js'
-import { blockThat } from '../fixtures/document.js'
+import { blockThat, withoutChance } from '../fixtures/document.js'
 
 const SUMMARY = readFileSync(join(ROOT, 'docs/examples/summary.json'), 'utf8')
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const TYPING = readFileSync(join(ROOT, 'docs/examples/typing.json'), 'utf8')
 const FUNCTION = 'keystroke_based_user_recognition'
 const STACK = 'keystroke-based-user-recognition'
@@ -247,6 +248,21 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     t.match(await ask(`${base}/nowhere`), { status: 404, body: /KSR_ROUTE_NOT_FOUND/ })
   })
 
+  t.test('with enrolment on, the walk-through of the README answers what it does with SQLite', async (t) => {
+    t.match(await deploy(['up', 'Enrolment=on']), { code: 0, output: /"prediction":84/ })
+    const { text, prints } = blockThat(README, 'texts=localhost:3000/texts ')
+    const script = text.replace('texts=localhost:3000', `texts=${base}`)
+    t.equal(withoutChance(await run('sh', ['-ec', script])), withoutChance(prints))
+    const tables = (await aws('dynamodb', 'list-tables')).TableNames
+    t.equal(tables.length, 1)
+    const { Items } = await aws('dynamodb', 'scan', '--table-name', tables[0])
+    t.same(
+      Items.filter(({ bytes }: { bytes?: unknown }) => bytes !== undefined),
+      [],
+      'and nothing is left of anybody',
+    )
+  })
+
   t.test('status says what runs', async (t) => {
     const { code, output } = await deploy(['status'])
     t.equal(code, 0)
@@ -414,6 +430,24 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     const { MetricAlarms } = await aws('cloudwatch', 'describe-alarms')
     t.match(MetricAlarms, { length: 5 })
     for (const { AlarmActions } of MetricAlarms) t.match(AlarmActions, [/:alarms$/])
+  })
+
+  t.test('with Enrolment there are a table and a key, which stay when it is off again', async (t) => {
+    const settings = async () =>
+      (await aws('lambda', 'get-function-configuration', '--function-name', FUNCTION)).Environment.Variables
+    t.match(await settings(), { ENROLMENT_TABLE: '', ENROLMENT_KEYS: '' })
+    t.match(await deploy(['up', 'Enrolment=on', 'RetentionDays=30'], { IMAGE: 'next' }), { code: 0 })
+    const { ENROLMENT_TABLE: table, ENROLMENT_KEYS, RETENTION_DAYS } = await settings()
+    t.match(ENROLMENT_KEYS, /^1:[0-9a-f]{64}$/)
+    t.equal(RETENTION_DAYS, '30')
+    t.match((await aws('dynamodb', 'describe-table', '--table-name', table)).Table, {
+      KeySchema: [{ AttributeName: 'pk' }, { AttributeName: 'sk' }],
+      LocalSecondaryIndexes: [{ IndexName: 'changes' }],
+    })
+    t.match(await deploy(['up', 'Enrolment=off'], { IMAGE: 'next' }), { code: 0 })
+    t.match(await settings(), { ENROLMENT_TABLE: '', ENROLMENT_KEYS: '' })
+    t.same((await aws('dynamodb', 'list-tables')).TableNames, [table])
+    t.equal((await aws('secretsmanager', 'list-secrets')).SecretList.length, 1)
   })
 
   t.test('what would be open to everybody, or could not be made, is refused', async (t) => {

@@ -19,6 +19,7 @@ const CERTIFICATE = {
   CertificateArn: 'arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012',
 }
 const MODELS = { ModelUri: 's3://models/keystrokes/v2' }
+const ENROLMENT = { Enrolment: 'on', MaxTexts: '1', UpdateTemplates: 'on' }
 const ALARMS = { AlarmTopicArn: 'arn:aws:sns:us-east-1:123456789012:alarms' }
 
 /** Every condition of the template once met and once not, and those that are optional together. */
@@ -27,8 +28,9 @@ const COMBINATIONS: Parameters[] = [
   CERTIFICATE,
   MODELS,
   ALARMS,
+  ENROLMENT,
   { Architecture: 'ARM64', Cpu: '1024', Memory: '2048', RequestsPerTask: '320000' },
-  { ...CERTIFICATE, ...MODELS, ...ALARMS },
+  { ...CERTIFICATE, ...MODELS, ...ALARMS, ...ENROLMENT },
 ]
 
 testCombinations(TEMPLATE, { ImageUri: DIGEST, ...NETWORK }, COMBINATIONS)
@@ -51,13 +53,20 @@ t.test('there is an alarm for a total outage, when nothing is counted', async (t
 })
 
 t.test('the settings are those of the function, and what its gateway does', async (t) => {
-  const environment = [...template.matchAll(/Name: ([A-Z_]+), Value: !Ref (\w+)/g)]
+  const environment = [...template.matchAll(/Name: ([A-Z_]+), Value: .*?!Ref (\w+)/g)]
   // That of the path is the stage's where it is not given.
   const ofFunction = [...read('deploy/service.yaml').matchAll(/^ {10}([A-Z_]+): .*?!Ref (\w+)/gm)]
   const pairs = (found: RegExpExecArray[]) => found.map(([, name, parameter]) => `${name}=${parameter}`)
-  t.equal(environment.length, 16)
+  t.equal(environment.length, 23)
   const ofGateway = ['JWT_JWKS_URL=JwtJwksUrl', 'JWT_ISSUER=JwtIssuer', 'JWT_AUDIENCE=JwtAudience']
   t.same(pairs(environment), [...pairs(ofFunction), ...ofGateway, 'RATE_LIMIT=RateLimit'])
+})
+
+t.test('those who are enrolled are kept as by the function', async (t) => {
+  const records = (text: string) =>
+    /^ {2}Records:\n[\s\S]*?(?=^ {2}\w+:\n {4}Type: AWS::(Logs|ECS))/m.exec(text)?.[0]
+  t.match(records(template), 'GenerateSecretString')
+  t.equal(records(template), records(read('deploy/service.yaml')))
 })
 
 t.test('the commands of the page work, scaling left out', { timeout: 600_000 }, async (t) => {

@@ -29,6 +29,8 @@ const COMBINATIONS: Parameters[] = [
   { AlarmTopicArn: ARN.topic },
   { ModelUri: 's3://models', ModelPublicKey: `${'A'.repeat(59)}=` },
   { ModelUri: 's3://models/keystrokes/v2', Models: 'best,rf', LogLevel: 'warn', MaxCandidates: '0' },
+  { Enrolment: 'on' },
+  { Enrolment: 'on', RetentionDays: '365', MaxEnrolled: '100000', KeepSamples: 'on', StaleDays: '0' },
   { ApiKeys: `app:${'0'.repeat(64)},web:${'f'.repeat(64)}`, PublicRoutes: 'docs,models' },
   {
     ...JWT,
@@ -39,6 +41,7 @@ const COMBINATIONS: Parameters[] = [
     ModelUri: 's3://models/keystrokes',
     PreviousImageUri: DIGEST,
     Tracing: 'Active',
+    Enrolment: 'on',
   },
 ]
 

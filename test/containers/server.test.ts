@@ -96,7 +96,7 @@ t.test('docker compose up', async (t) => {
     t.match(process1, /^NoNewPrivs:\t1$/m)
   })
 
-  t.test('nothing but /tmp can be written, not even by root', async (t) => {
+  t.test('nothing but /tmp and the records can be written, not even by root', async (t) => {
     const write = (path: string) => execNode(container, `fs.writeFileSync('${path}', 'x')`, '--user', 'root')
     await t.rejects(write('/app/file'), /EROFS/)
     await t.rejects(write('/etc/file'), /EROFS/)
@@ -131,6 +131,21 @@ t.test('docker compose up', async (t) => {
     t.comment(`an ordinary container gets an answer from ${ordinary}`)
     t.not(ordinary.length, 0, 'there is something outside')
     t.same(JSON.parse(await execNode(container, script)), [])
+  })
+
+  t.test('records are its own, and are there again when it is another container', async (t) => {
+    const { Mounts } = await inspect(container)
+    t.match(Mounts, [{ Type: 'volume', Destination: '/data', RW: true }])
+    const stat = "const { uid, mode } = fs.statSync('/data'); console.log(uid, (mode & 0o777).toString(8))"
+    t.equal(await execNode(container, stat), '1000 700\n')
+    const opened = "const database = new (require('libsql'))(process.env.DATA_DIR + '/a.db');"
+    const put = `${opened} database.exec('PRAGMA journal_mode = WAL; CREATE TABLE a (b); INSERT INTO a VALUES (7)')`
+    const threads = "console.log(fs.readdirSync('/proc/self/task').length)"
+    const before = Number(await execNode(container, threads))
+    t.equal(Number(await execNode(container, `${put}; ${threads}`)), before + 1)
+    await command('up', '--wait', '--no-build', '--force-recreate', 'server')
+    const get = `${opened} console.log(database.prepare('SELECT b FROM a').raw().get()[0])`
+    t.equal(await execNode(await id('server'), get), '7\n')
   })
 })
 

@@ -242,7 +242,7 @@ t.test('what was measured with as many samples decides, or next to it with fewer
 })
 
 t.test(
-  'a text of other keys is decided by what was measured with nearly as many, and grows with them',
+  'a text of other keys is decided by what was measured with the most that are not more, and thresholds grow with them',
   (t) => {
     const of = (keys: number) => new TextModel(models, keys, 'general').pointOf(3, 1)
     const { growth, points } = artefact.general
@@ -257,7 +257,14 @@ t.test(
     const long = of(40)
     t.ok(near(long.tail.threshold, longest.tail.threshold * factor, 1e-9))
     t.ok(near(long.tail.scale, longest.tail.scale * factor, 1e-9))
-    t.ok(near(long.genuine[10] as number, (longest.genuine[10] as number) * factor, 1e-9))
+    t.same(long.genuine, longest.genuine)
+    const [shortest] = points as [(typeof points)[0]]
+    const between = (shortest.keys / 2) | 0
+    t.ok(
+      near(of(between).tail.threshold, shortest.tail.threshold * (between / shortest.keys) ** growth, 1e-9),
+    )
+    const { threshold } = (points.find(({ keys }) => keys === 8) as (typeof points)[0]).tail
+    t.ok(near(of(12).tail.threshold, threshold * (12 / 8) ** growth, 1e-9), 'of 12 keys by 8, not by 13')
     t.equal(long.tail.fmr, longest.tail.fmr)
     t.end()
   },

@@ -71,7 +71,7 @@ def enrolment_answers(folder: Path) -> str:
             }
         )
     answers = {
-        "madeBy": "training/train answers",
+        "madeBy": "npm run train -- answers",
         "models": content["version"],
         "cases": cases,
     }

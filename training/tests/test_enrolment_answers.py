@@ -7,7 +7,7 @@ import pytest
 
 from keystroke_training.__main__ import ANSWERS, REPOSITORY, main
 from keystroke_training.decisions import Statistic
-from keystroke_training.enrolment_answers import enrolment_answers, read_enrolment
+from keystroke_training.enrolment_answers import read_enrolment
 from keystroke_training.templates import expand
 
 MODELS = REPOSITORY / "models"
@@ -99,7 +99,3 @@ def test_what_is_expected_and_made_of_it_is_told_by_its_first_numbers_and_sum(an
             for values, told in ((centre, user["centre"]), (spread, user["spread"])):
                 assert told["first"] == pytest.approx(values[:10], rel=1e-5)
                 assert told["sum"] == pytest.approx(values.sum(), rel=1e-5)
-
-
-def test_answers_repeat():
-    assert enrolment_answers(MODELS) == ANSWERS.read_text("utf-8")
