@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+import { Errors } from '@sinclair/typebox/errors'
 import { KINDS, widthOf } from './expansion.js'
 
 const FORMAT = 1
@@ -89,7 +89,7 @@ export type DecisionPoint = Static<typeof Point>
  */
 export function readArtefact(bytes: Uint8Array, refuse: (reason: string) => Error): EnrolmentArtefact {
   const artefact: unknown = parse(bytes, refuse)
-  const fault = Value.Errors(Artefact, artefact).First()
+  const fault = Errors(Artefact, artefact).First()
   if (fault !== undefined) throw refuse(`${fault.path}: ${fault.message}`)
   const { shipped, general, keys, check } = artefact as EnrolmentArtefact
   const checkLength = (at: string, { length }: ArrayLike<number>, wanted: number) => {

@@ -72,6 +72,23 @@ for (const basePath of ['', '/api/v1']) {
   })
 }
 
+t.test(
+  'whoever sends the examples of enrolment one after the other enrols somebody, and recognises them',
+  async (t) => {
+    const { page } = await openPage(t, browser, `${await serve(t)}/docs`)
+    for (const [operation, status] of [
+      ['putText', 201],
+      ['enrol', 201],
+      ['identify', 200],
+      ['verifyEnrolled', 200],
+      ['describeUser', 200],
+      ['deleteUser', 204],
+      ['deleteText', 204],
+    ] as const)
+      t.equal(await execute(page, await tryOut(page, `enrolment-${operation}`)), status, operation)
+  },
+)
+
 t.test('what the page asks for first is an example that works as it stands', async (t) => {
   const { page } = await openPage(t, browser, `${await serve(t)}/docs`)
   for (const operation of [...POSTS, 'models-describeModel', 'operation-health'])

@@ -15,11 +15,19 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import {
+  ArchiveBody,
+  EnrolBody,
+  EnrolledClaimBody,
+  TypingsBatchBody,
+  TypingsBody,
+} from '../../../src/schemas/enrolment.js'
 import { exampleTensors } from '../../../src/schemas/sample.js'
 import { startBucket } from '../../fixtures/bucket.js'
 import { build, SUMMARY } from '../../fixtures/build.js'
 import { startCollector } from '../../fixtures/collector.js'
 import { NOT_COVERED as env } from '../../fixtures/commands.js'
+import { withoutChance } from '../../fixtures/document.js'
 import { MODELS, readGolden } from '../../fixtures/models.js'
 import { pathsOn } from '../../fixtures/page.js'
 
@@ -49,7 +57,7 @@ async function answers(
     const typeOf = ${typeOf}
     for (const { method = 'GET', url, payload } of ${JSON.stringify(requests)}) {
       const [path, query = ''] = url.split('?')
-      const headers = { 'content-type': typeOf(url) }
+      const headers = payload === undefined ? {} : { 'content-type': typeOf(url) }
       const event = { httpMethod: method, path, headers, body: payload, requestContext: {},
         queryStringParameters: Object.fromEntries(new URLSearchParams(query)) }
       answers.push(await handler(event, { awsRequestId: 'id' }))
@@ -60,7 +68,7 @@ async function answers(
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [...flags, '--input-type=module', '--eval', script],
-    { env: { ...env, LOG_LEVEL: 'silent', ...settings }, maxBuffer: 1e8 },
+    { env: { ...env, LOG_LEVEL: 'silent', DATA_DIR: join(folder, 'data'), ...settings }, maxBuffer: 1e8 },
   )
   return JSON.parse(stdout)
 }
@@ -120,6 +128,46 @@ t.test('the bundle answers as the service does, byte for byte, and compiles no s
   const page = bundled.loaded.filter((path: string) => /\/@fastify\/swagger(-ui)?\//.test(path))
   t.same(bundled.loaded, page, 'nothing but the page, which was asked for')
 })
+
+t.test(
+  'it enrols, recognises and forgets as the service does, and compiles no schema for that',
+  async (t) => {
+    const { attempts, keystrokes } = EnrolBody['x-examples']
+    const post = (url: string, body: object) => ({ method: 'POST', url, payload: JSON.stringify(body) })
+    const claim = EnrolledClaimBody['x-examples'].keystrokes.value
+    const requests = [
+      { method: 'PUT', url: '/texts/motto', payload: '{"keys":13}' },
+      { method: 'PUT', url: '/texts/motto', payload: '{"keys":129}' },
+      { url: '/texts' },
+      { url: '/texts/motto' },
+      { url: '/texts?limit=0' },
+      post('/texts/motto/users/anna/samples', attempts.value),
+      post('/texts/motto/users/anna/samples', attempts.value),
+      post('/texts/motto/users/a%20b/samples', keystrokes.value),
+      { url: '/texts/motto/users' },
+      { url: '/texts/motto/users/anna' },
+      post('/texts/motto/identify?top=2', TypingsBody['x-examples'].keystrokes.value),
+      post('/texts/motto/identify/batch', TypingsBatchBody['x-examples'].keystrokes.value),
+      post('/texts/motto/verify?fmr=0.05', claim),
+      post('/texts/motto/verify', { ...claim, user: 84 }),
+      post('/texts/motto/templates', ArchiveBody['x-examples'].empty.value),
+      { url: '/texts/motto/templates?limit=1001' },
+      { method: 'DELETE', url: '/texts/motto/users/anna/samples/none' },
+      { method: 'DELETE', url: '/texts/motto/users/anna' },
+      { method: 'DELETE', url: '/texts/motto' },
+    ]
+    const app = build(t, {}, { requestId: () => 'id' })
+    const bundled = await answers(requests, { DATA_DIR: t.testdir() })
+    for (const [i, request] of requests.entries()) {
+      const headers = 'payload' in request ? { 'content-type': 'application/json' } : {}
+      const direct = await app.inject({ method: 'GET', ...request, headers } as object)
+      const { statusCode, body } = bundled.answers[i]
+      t.equal(statusCode, direct.statusCode, request.url)
+      t.equal(withoutChance(body), withoutChance(direct.body), request.url)
+    }
+    t.notMatch(bundled.loaded.join(), /ajv|json-stringify|swagger|aws-sdk/)
+  },
+)
 
 t.test('a setting that changes a schema has it compiled', async (t) => {
   const request = { method: 'POST', url: '/predict/rf?top=6', payload: JSON.stringify(SUMMARY) }
