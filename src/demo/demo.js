@@ -38,6 +38,8 @@ let sentence = ''
 /** What is recorded, and when by the clock of the page it began. @type {readonly PendingKeystroke[]} */
 let shown = []
 let began = 0
+/** Who goes on once there are credentials. @type {HTMLElement} */
+let asking = field
 
 find('form').addEventListener('submit', (event) => event.preventDefault())
 find('credentials').addEventListener('submit', (event) => {
@@ -46,7 +48,7 @@ find('credentials').addEventListener('submit', (event) => {
     kind.value === 'key' ? { 'x-api-key': secret.value } : { authorization: `Bearer ${secret.value}` },
   )
   own.refresh()
-  openModels().then(() => field.focus())
+  openModels().then(() => asking.focus())
 })
 select.addEventListener('change', chooseModel)
 again.addEventListener('click', () => startAgain())
@@ -190,10 +192,12 @@ function typeMore(label, offer) {
 /** Shows why there is no answer, and where to mend it. @param {Problem} problem @param {Node[]} more */
 function refused(problem, ...more) {
   show([...complain(problem, 'answer'), ...more])
-  if (problem.status === 401) askForCredentials()
+  if (problem.status === 401) askForCredentials(field)
 }
 
-function askForCredentials() {
+/** @param {HTMLElement} asked where it goes on with them */
+function askForCredentials(asked) {
+  asking = asked
   access.open = true
   secret.focus()
 }

@@ -24,7 +24,7 @@ const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.
 
 /**
  * The walk-through: people are enrolled and guessed.
- * @param {{ onUnauthorized: () => void }} listeners
+ * @param {{ onUnauthorized: (asked: HTMLElement) => void }} listeners given what to go on with once there are credentials
  * @returns {{ refresh: () => void }} to be called where the service is asked by somebody else from now on
  */
 export function enrolment({ onUnauthorized }) {
@@ -66,7 +66,7 @@ export function enrolment({ onUnauthorized }) {
       const { status, code, detail } = /** @type {Problem} */ (problem)
       tell(detail)
       if (code === 'KSR_NO_ENROLMENT') begin.hidden = true
-      if (status === 401) onUnauthorized()
+      if (status === 401) onUnauthorized(begin)
       return
     }
     begin.hidden = true
@@ -183,7 +183,7 @@ export function enrolment({ onUnauthorized }) {
   function refuse(problem, ...more) {
     show([...complain(problem, 'guess'), ...more])
     tell('')
-    if (problem.status === 401) onUnauthorized()
+    if (problem.status === 401) onUnauthorized(who)
   }
 
   /** @param {Node[]} parts */

@@ -11,12 +11,13 @@ const PLAIN = ['application/json', 'application/json; charset=utf-8', 'applicati
 const PARAMETER = /[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)"))?/gy
 
 const JSON_TYPE = 'application/json'
+const WITH_BODY = ['POST', 'PUT']
 
 /** Refuses, in the scope it is registered in, callers that can't take the answers, and bodies that are not plain JSON in UTF-8. */
 export const negotiation = fp(
   async (app: FastifyInstance, { type = JSON_TYPE }: { type?: string }) => {
     app.addHook('onRequest', ({ method, headers }, reply, done) => {
-      const body = method === 'POST' ? bodyFault(headers, type) : undefined
+      const body = WITH_BODY.includes(method) ? bodyFault(headers, type) : undefined
       // What it may be sent in instead, RFC 9110, section 12.5.3.
       if (body?.code === 'KSR_UNSUPPORTED_ENCODING') reply.header('accept-encoding', 'identity')
       done(body ?? acceptFault(headers, type))
@@ -31,8 +32,10 @@ export const negotiation = fp(
 export function jsonParser(app: FastifyInstance): FastifyBodyParser<Buffer> {
   const parse = app.getDefaultJsonParser('error', 'error')
   return (request, body, done) => {
+    // Many senders name a type for every request, and a deletion has no body.
+    if (body.length === 0 && !WITH_BODY.includes(request.method)) done(null, undefined)
     // Decoding would put the same sign in the place of whatever is none, and one user's id could become another's.
-    if (isUtf8(body)) parse(request, body.toString(), done)
+    else if (isUtf8(body)) parse(request, body.toString(), done)
     else done(coded('KSR_INVALID_JSON'))
   }
 }

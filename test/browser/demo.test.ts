@@ -281,8 +281,9 @@ t.test('a service that asks for a key gets it from the page, which does not keep
   await page.getByText('KSR_UNAUTHORIZED').waitFor()
   t.equal(await page.evaluate('document.activeElement.id'), 'secret', 'one can type it at once')
   await page.keyboard.type('wrong')
+  const refused = page.waitForResponse(/models$/)
   await page.keyboard.press('Enter')
-  await page.waitForResponse(/models$/)
+  await refused
   await page.locator('#secret').fill('secret')
   await page.getByRole('button', { name: 'Use it' }).click()
   await page.locator('#text:enabled').waitFor()

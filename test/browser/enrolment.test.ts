@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
-import { openBrowser, openDemo, openEnrolment, openPage, serve, type Watched } from '../fixtures/browser.js'
+import { openBrowser, openDemo, openEnrolment, serve, type Watched } from '../fixtures/browser.js'
 import { unsettledModels } from '../fixtures/models.js'
 import { ANNA, BEN, type Rhythm, STRANGER, typeAt, typingsOf } from '../fixtures/typist.js'
 
@@ -243,14 +243,14 @@ t.test('a service that keeps no users says so, and has nothing else to show', as
 t.test('a service that asks for a key gets it, and lists whom this caller has enrolled', async (t) => {
   const keys = ['secret', 'other'].map((key) => `${key}:${createHash('sha256').update(key).digest('hex')}`)
   const url = await serve(t, { API_KEYS: keys.join(), PUBLIC_ROUTES: 'demo,models' })
-  const watched = await openPage(t, browser, `${url}/demo`)
+  const watched = await openDemo(t, browser, url)
   const { page } = watched
   await page.getByRole('button', { name: 'Enrol and guess' }).click()
-  await page.locator('#secret').waitFor()
-  t.equal(await page.evaluate('document.activeElement.id'), 'secret', 'one can type it at once')
+  await page.locator('#secret:focus').waitFor()
   await page.keyboard.type('secret')
   await page.keyboard.press('Enter')
-  await page.getByRole('button', { name: 'Enrol and guess' }).click()
+  await page.locator('#begin:focus').waitFor()
+  await page.keyboard.press('Enter')
   await enrol(watched, 'anna', anna, 1)
   t.match(await listed(watched), ['anna: 1 typing'])
   await page.getByText('The service asks for a key or a token?').click()

@@ -248,6 +248,13 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     t.match(await ask(`${base}/nowhere`), { status: 404, body: /KSR_ROUTE_NOT_FOUND/ })
   })
 
+  t.test('status says what runs', async (t) => {
+    const { code, output } = await deploy(['status'])
+    t.equal(code, 0)
+    for (const part of [image, endpoint, 'Active', 'x86_64', '512 MB', 'CREATE_COMPLETE'])
+      t.match(output, part)
+  })
+
   t.test('with enrolment on, the walk-through of the README answers what it does with SQLite', async (t) => {
     t.match(await deploy(['up', 'Enrolment=on']), { code: 0, output: /"prediction":84/ })
     const { text, prints } = blockThat(README, 'texts=localhost:3000/texts ')
@@ -261,13 +268,6 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
       [],
       'and nothing is left of anybody',
     )
-  })
-
-  t.test('status says what runs', async (t) => {
-    const { code, output } = await deploy(['status'])
-    t.equal(code, 0)
-    for (const part of [image, endpoint, 'Active', 'x86_64', '512 MB', 'CREATE_COMPLETE'])
-      t.match(output, part)
   })
 
   t.test('up again changes nothing', async (t) => {

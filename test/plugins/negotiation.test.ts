@@ -146,3 +146,22 @@ t.test('what comes without a body is not asked for its form', async (t) => {
   const headers = { 'content-encoding': 'gzip', 'content-type': 'text/plain; charset=latin1' }
   t.equal((await app.inject({ url: '/models', headers })).statusCode, 200)
 })
+
+t.test(
+  'a deletion may name a type for the body that it has not, and a write of PUT is read as one of POST',
+  async (t) => {
+    const app = build(t, { DATA_DIR: t.testdir() })
+    const json = { 'content-type': 'application/json' }
+    const put = (headers: Record<string, string>, payload: string | Buffer) =>
+      app.inject({ method: 'PUT', url: '/texts/motto', headers: { ...json, ...headers }, payload })
+    const compressed = await put({ 'content-encoding': 'gzip' }, gzipSync('{"keys":13}'))
+    t.match(compressed.json(), { status: 415, code: 'KSR_UNSUPPORTED_ENCODING' })
+    t.match((await put({ 'content-type': 'application/json; charset=latin1' }, '{"keys":13}')).json(), {
+      status: 415,
+      code: 'KSR_UNSUPPORTED_ENCODING',
+    })
+    t.match((await put({}, '')).json(), { status: 400, code: 'KSR_INVALID_JSON' })
+    t.equal((await put({}, '{"keys":13}')).statusCode, 201)
+    t.equal((await app.inject({ method: 'DELETE', url: '/texts/motto', headers: json })).statusCode, 204)
+  },
+)
