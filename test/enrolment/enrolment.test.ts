@@ -529,7 +529,7 @@ t.test('nor is who is gone between the comparison and the answer, at whatever mo
   const ask = async (type: () => Keystroke[]) =>
     (await enrolment.identify(text, rowsOf(typings(type, 1)), {})).user
   await enrolment.enrol(text, 'u1', typings(types[1]), anyVersion)
-  for (let ticks = 0; ticks < 16; ticks++) {
+  for (let ticks = 0; ticks < 24; ticks++) {
     await enrolment.enrol(text, 'u0', typings(types[0]), anyVersion)
     t.equal(await ask(types[0]), 'u0')
     await other.deleteUser(text, 'u0', anyVersion)
