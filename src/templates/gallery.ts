@@ -111,8 +111,8 @@ const GROWTH = 1.25
 
 /** The templates of a text's users, packed behind those of its cohort: one run compares a typing with all of them. */
 export class Gallery {
-  /** The users, in the order of their columns. */
-  readonly users: string[] = []
+  /** In the order of their columns. Where one goes it is another list: who has the one before still knows whose numbers are whose. */
+  #users: string[] = []
   readonly #weighing: Weighing
   readonly #cohort: number
   readonly #places = new Map<string, number>()
@@ -129,11 +129,16 @@ export class Gallery {
     this.#compare = comparer(() => this.#packed)
   }
 
+  /** The users, in the order of their columns. */
+  get users(): readonly string[] {
+    return this.#users
+  }
+
   /** Puts a user in, or another template in the place of theirs. */
   set(user: string, template: Template): void {
     let place = this.#places.get(user)
     if (place === undefined) {
-      place = this.users.push(user) - 1
+      place = this.#users.push(user) - 1
       this.#places.set(user, place)
       this.#makeRoom()
     }
@@ -152,23 +157,22 @@ export class Gallery {
         numbers[start + this.#cohort + last] = 0
       }
     }
-    const moved = this.users[last] as string
-    this.users[place] = moved
+    const moved = this.#users[last] as string
+    this.#users = this.#users.with(place, moved).slice(0, last)
     this.#places.set(moved, place)
-    this.users.pop()
     this.#places.delete(user)
     this.#moved++
   }
 
   /**
-   * What typings of one person say for the members of the cohort and for the users, in the order of `users`.
+   * What typings of one person say for the members of the cohort and for the users, in the order of `names`.
    * @param expanded rows of typings of one person
    * @param divisor by which their sum is fused
    */
   async evidence(
     expanded: readonly Float64Array[],
     divisor: number,
-  ): Promise<{ cohort: Float64Array; users: Float64Array }> {
+  ): Promise<{ cohort: Float64Array; users: Float64Array; names: readonly string[] }> {
     const rows = expanded.map((row) => this.#weighing.row(row))
     let moved: number
     let count: number
@@ -185,7 +189,11 @@ export class Gallery {
       for (let column = 0; column < count; column++)
         fused[column] = (fused[column] as number) + (run[column] as number) / divisor
     }
-    return { cohort: fused.subarray(0, this.#cohort), users: fused.subarray(this.#cohort) }
+    return {
+      cohort: fused.subarray(0, this.#cohort),
+      users: fused.subarray(this.#cohort),
+      names: this.#users,
+    }
   }
 
   #makeRoom(): void {

@@ -88,14 +88,14 @@ export class TextModel {
     most: number,
   ): Promise<{ rivals: Rival[]; cohort: Float64Array }> {
     const expanded = rows.map((row) => expand(row, this.keys))
-    const { cohort, users: evidence } = await gallery.evidence(expanded, this.#divisor(rows.length))
-    const best = front(evidence, gallery.users, most)
+    const { cohort, users: evidence, names } = await gallery.evidence(expanded, this.#divisor(rows.length))
+    const best = front(evidence, names, most)
     const highest = evidence[best[0] as number] as number
     let sum = 0
     for (let place = 0; place < evidence.length; place++)
       sum += Math.exp((evidence[place] as number) - highest)
     const rivals = best.map((place) => ({
-      user: gallery.users[place] as string,
+      user: names[place] as string,
       evidence: evidence[place] as number,
       posterior: Math.exp((evidence[place] as number) - highest) / sum,
     }))

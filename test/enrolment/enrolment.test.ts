@@ -340,6 +340,12 @@ t.test(
     const point = artefact.decision.points.find(({ samples, attempts }) => samples === 5 && attempts === 1)
     t.equal(enrolment.errorRates(text, 5)[0]?.fnmr, point?.verification.find(({ fmr }) => fmr === 0.01)?.fnmr)
     t.same(enrolment.errorRates({ ...text, prior: 'general' }, 5), [])
+    const few = {
+      ...artefact,
+      decision: { ...artefact.decision, points: artefact.decision.points.slice(0, 1) },
+    }
+    const { enrolment: unsure } = await openEnrolment(t, { models: { ...models, artefact: few } })
+    t.match(unsure.errorRates(text, 4)[0], { samples: 4, fnmr: null }, 'what was not measured is not known')
   },
 )
 
@@ -501,6 +507,44 @@ t.test('who is deleted while somebody is asked for is not answered', async (t) =
     await enrolment.identify(text, rowsOf(typings(types[1], 1)), {})
   }
   t.equal(await ask(), 'u1')
+})
+
+t.test('nor is who is gone between the comparison and the answer, at whatever moment', async (t) => {
+  let between: (() => Promise<void>) | undefined
+  const { clock, dir, enrolment, text } = await open(t, {
+    models: {
+      ...models,
+      compare: (packed) => {
+        const compare = models.compare(packed)
+        return async (row) => {
+          const answer = await compare(row)
+          await between?.()
+          return answer
+        }
+      },
+    },
+  })
+  const { enrolment: other } = await openEnrolment(t, { models, dir, now: clock.now })
+  const types = [person(1), person(2)] as const
+  const ask = async (type: () => Keystroke[]) =>
+    (await enrolment.identify(text, rowsOf(typings(type, 1)), {})).user
+  await enrolment.enrol(text, 'u1', typings(types[1]), anyVersion)
+  for (let ticks = 0; ticks < 24; ticks++) {
+    await enrolment.enrol(text, 'u0', typings(types[0]), anyVersion)
+    t.equal(await ask(types[0]), 'u0')
+    await other.deleteUser(text, 'u0', anyVersion)
+    let late: Promise<unknown> = Promise.resolve()
+    const asked = ask(types[0])
+    between = async () => {
+      between = undefined
+      // Somebody else asks, and has what the other process has deleted taken out.
+      clock.at += 250
+      late = ask(types[1])
+      for (let i = 0; i < ticks; i++) await Promise.resolve()
+    }
+    if ((await asked) !== 'u1') t.fail(`after ${ticks} ticks`)
+    t.equal(await late, 'u1')
+  }
 })
 
 t.test('changes are made only on what their caller knows', async (t) => {
@@ -737,6 +781,14 @@ t.test('a general text learns from whom it imports, too', async (t) => {
   const { text: copy } = await enrolment.putText('', 'copy', { keys: 5 }, anyVersion)
   await enrolment.imported(copy, archive)
   t.equal((await enrolment.text('', 'copy')).experience?.from.length, 2)
+})
+
+t.test('what nobody of an archive is enrolled for teaches no text that is gone', async (t) => {
+  const { enrolment, text } = await open(t, { length: 5 })
+  const { archive } = await enrolment.exported(text, '', 10)
+  await enrolment.deleteText(text)
+  t.same(await enrolment.imported(text, archive), { imported: 0, kept: [] })
+  await t.rejects(enrolment.text('', 'login'), { code: 'KSR_TEXT_NOT_FOUND' })
 })
 
 t.test('after fifty teachers a text learns no more', async (t) => {

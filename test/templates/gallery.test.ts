@@ -179,6 +179,19 @@ t.test('who comes while a typing is compared is not compared yet, however wide i
   t.ok(near(users[0], weighing.evidence(rowOf(4), templateOf(0))))
 })
 
+t.test('whose numbers are whose stays known, whoever goes after they were compared', async (t) => {
+  const gallery = new Gallery(weighing, COHORT, comparer)
+  for (const user of [0, 1, 2]) gallery.set(`${user}`, templateOf(user))
+  const row = rowOf(4)
+  const { users, names } = await gallery.evidence([row], 1)
+  gallery.delete('0')
+  t.same(names, ['0', '1', '2'])
+  t.same(gallery.users, ['2', '1'])
+  for (const [place, user] of names.entries()) {
+    t.ok(near(users[place], weighing.evidence(row, templateOf(Number(user)))))
+  }
+})
+
 t.test('who joins a run that was begun when there was less room is compared with all the same', async (t) => {
   let begun: Parameters<typeof evidenceOf>[1] | undefined
   const gallery = new Gallery(weighing, COHORT, (packed) => async (row) => {
