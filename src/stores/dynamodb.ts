@@ -12,10 +12,10 @@ import { type Change, checkSize, type Store, type StoredRecord } from './store.j
 const INDEX = 'changes'
 
 /** A write that meets with nothing but silence is given up before the changes that it is one of are told for the last time. */
-const SILENCE_MS = 1000
+const SILENCE_MS = 2000
 const ATTEMPTS = 3
 /** How far the clocks of writers may be apart, and a write may be on its way, ms. */
-const OVERLAP_MS = 10_000
+const OVERLAP_MS = 20_000
 /** How long a deletion is told to those who ask for changes, s. */
 const REMEMBERED = 24 * 3600
 /** What DynamoDB takes at once. */

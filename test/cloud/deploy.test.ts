@@ -432,24 +432,6 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     for (const { AlarmActions } of MetricAlarms) t.match(AlarmActions, [/:alarms$/])
   })
 
-  t.test('with Enrolment there are a table and a key, which stay when it is off again', async (t) => {
-    const settings = async () =>
-      (await aws('lambda', 'get-function-configuration', '--function-name', FUNCTION)).Environment.Variables
-    t.match(await settings(), { ENROLMENT_TABLE: '', ENROLMENT_KEYS: '' })
-    t.match(await deploy(['up', 'Enrolment=on', 'RetentionDays=30'], { IMAGE: 'next' }), { code: 0 })
-    const { ENROLMENT_TABLE: table, ENROLMENT_KEYS, RETENTION_DAYS } = await settings()
-    t.match(ENROLMENT_KEYS, /^1:[0-9a-f]{64}$/)
-    t.equal(RETENTION_DAYS, '30')
-    t.match((await aws('dynamodb', 'describe-table', '--table-name', table)).Table, {
-      KeySchema: [{ AttributeName: 'pk' }, { AttributeName: 'sk' }],
-      LocalSecondaryIndexes: [{ IndexName: 'changes' }],
-    })
-    t.match(await deploy(['up', 'Enrolment=off'], { IMAGE: 'next' }), { code: 0 })
-    t.match(await settings(), { ENROLMENT_TABLE: '', ENROLMENT_KEYS: '' })
-    t.same((await aws('dynamodb', 'list-tables')).TableNames, [table])
-    t.equal((await aws('secretsmanager', 'list-secrets')).SecretList.length, 1)
-  })
-
   t.test('what would be open to everybody, or could not be made, is refused', async (t) => {
     t.match(await deploy(['up', 'JwtIssuer=https://issuer.invalid'], { IMAGE: 'next' }), {
       code: 1,

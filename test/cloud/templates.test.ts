@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ROOT } from '../fixtures/commands.js'
+import { parse } from 'yaml'
+import { startCloud } from '../fixtures/cloud.js'
+import { ROOT, run } from '../fixtures/commands.js'
 import { checkReasons, lint, type Parameters, testCombinations } from '../fixtures/lint.js'
 
 const TEMPLATES = ['deploy/registry.yaml', 'deploy/service.yaml']
@@ -53,6 +55,38 @@ testCombinations('deploy/service.yaml', { ImageUri: DIGEST }, COMBINATIONS)
 
 t.test('checkov finds nothing but what the templates give a reason for', async (t) => {
   await checkReasons(t, TEMPLATES, 10)
+})
+
+t.test('with Enrolment there are a table and a key, which stay when it is off again', async (t) => {
+  const { aws, env } = await startCloud()
+  const settings = async (enrolment: string) => {
+    const parameters = ['--parameter-overrides', `ImageUri=${DIGEST}`, `Enrolment=${enrolment}`]
+    const stack = ['--template-file', 'deploy/service.yaml', '--stack-name', 'enrolment']
+    const words = ['cloudformation', 'deploy', ...stack, '--capabilities', 'CAPABILITY_IAM', ...parameters]
+    await run('aws', words, { ...process.env, ...env })
+    const { Functions } = await aws('lambda', 'list-functions')
+    return Functions[0].Environment.Variables
+  }
+  const none = { ENROLMENT_TABLE: '', ENROLMENT_KEYS: '' }
+  t.match(await settings('off'), none)
+  const { ENROLMENT_TABLE: table, ENROLMENT_KEYS } = await settings('on')
+  // The emulator does not heed of which characters it is to be.
+  t.match(ENROLMENT_KEYS, /^1:.{64}$/)
+  t.match((await aws('dynamodb', 'describe-table', '--table-name', table)).Table, {
+    KeySchema: [{ AttributeName: 'pk' }, { AttributeName: 'sk' }],
+    LocalSecondaryIndexes: [{ IndexName: 'changes' }],
+  })
+  t.match(await settings('off'), none)
+  t.same((await aws('dynamodb', 'list-tables')).TableNames, [table])
+  t.equal((await aws('secretsmanager', 'list-secrets')).SecretList.length, 1)
+})
+
+t.test('the key is one that the service takes', async (t) => {
+  const text = readFileSync(join(ROOT, 'deploy/service.yaml'), 'utf8')
+  const { GenerateSecretString: how } = parse(text, { logLevel: 'silent' }).Resources.RecordsKey.Properties
+  t.match(how, { PasswordLength: 64, ExcludePunctuation: true, ExcludeUppercase: true })
+  const left = [...'abcdefghijklmnopqrstuvwxyz'].filter((one) => !how.ExcludeCharacters.includes(one))
+  t.equal(left.join(''), 'abcdef')
 })
 
 t.test('no other template lies beside the two', async (t) => {

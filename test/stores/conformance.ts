@@ -97,6 +97,10 @@ export function conforms(place: (t: Test) => Promise<Open>): void {
   })
 
   testStore('what is deleted is not there, and can be put anew', async (t, _, store) => {
+    const { cursor } = await store.changes(PARTITION, '')
+    t.equal(await store.delete(PARTITION, 'anna'), false)
+    t.equal(await store.delete(PARTITION, 'anna', '1'), false)
+    t.same((await store.changes(PARTITION, cursor)).changes, [], 'nothing to tell')
     await put(store, 'anna', 'hers')
     await put(store, 'ben', 'his')
     t.equal(await store.delete(PARTITION, 'anna'), true)
@@ -223,7 +227,7 @@ export function conforms(place: (t: Test) => Promise<Open>): void {
   })
 
   testStore('a partition is dropped with all that is in it, and no other', async (t, _, store) => {
-    await Promise.all(Array.from({ length: 120 }, (_, i) => put(store, `user ${i}`, 'of one')))
+    await Promise.all(Array.from({ length: 60 }, (_, i) => put(store, `user ${i}`, 'of one')))
     await put(store, 'anna', 'hers', undefined, 'texts/7/users/more')
     const { cursor } = await store.changes(PARTITION, '')
     await store.drop(PARTITION)
@@ -232,7 +236,7 @@ export function conforms(place: (t: Test) => Promise<Open>): void {
     t.equal(await store.get(PARTITION, 'user 5'), undefined)
     t.equal(text(await store.get('texts/7/users/more', 'anna')), 'hers')
     const { changes } = await store.changes(PARTITION, cursor)
-    t.equal(new Set(changes.filter(({ bytes }) => bytes === undefined).map(({ key }) => key)).size, 120)
+    t.equal(new Set(changes.filter(({ bytes }) => bytes === undefined).map(({ key }) => key)).size, 60)
     await store.drop(PARTITION)
     await put(store, 'user 5', 'anew')
     t.equal(await store.count(PARTITION), 1)

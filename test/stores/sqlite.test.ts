@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'libsql'
 import t from 'tap'
 import { openSqlite } from '../../src/stores/sqlite.js'
 import type { Store } from '../../src/stores/store.js'
+import { ROOT } from '../fixtures/commands.js'
 import { conforms } from './conformance.js'
 
 const FILE = 'enrolment.db'
@@ -131,13 +134,19 @@ t.test('what is written in one turn of the event loop is one commit, whatever be
   const { dir, store } = await open(t)
   const put = (key: string) => store.put({ partition: 'text', key, bytes: randomBytes(2000) }, undefined)
   await store.drop('none')
+  // Of one turn are also those that wait for no more than a promise.
+  const later = async (key: string) => {
+    for (let i = 0; i < 20; i++) await undefined
+    return put(key)
+  }
   const versions = await Promise.all([
     ...Array.from({ length: 32 }, (_, i) => put(`${i}`)),
     put('7'),
+    later('later'),
     put('last'),
   ])
   t.equal(versions.filter((version) => version === undefined).length, 1)
-  t.equal(await store.count('text'), 33)
+  t.equal(await store.count('text'), 34)
   // https://sqlite.org/fileformat.html#the_write_ahead_log: the last frame of a commit has the size of the database.
   const log = readFileSync(join(dir, `${FILE}-wal`))
   let commits = 0
@@ -221,6 +230,25 @@ t.test('many processes may make the database at once', async (t) => {
   const versions = await Promise.all(stores.map(put))
   t.equal(versions.filter((version) => version !== undefined).length, 1)
   await Promise.all(stores.map((store) => store.close()))
+})
+
+t.test('a write waits for that of another process, and is by what that left', async (t) => {
+  const { dir, store } = await open(t)
+  const version = await store.put({ partition: 'text', key: 'anna', bytes: randomBytes(9) }, undefined)
+  const script = `
+    const database = new (require('libsql'))(${JSON.stringify(join(dir, FILE))})
+    database.exec('BEGIN IMMEDIATE; UPDATE records SET version = 1000; UPDATE sequence SET version = 1000')
+    console.log('begun')
+    setTimeout(() => database.exec('COMMIT'), 300)`
+  const child = spawn(process.execPath, ['--eval', script], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  const put = (key: string, expected?: string) =>
+    store.put({ partition: 'text', key, bytes: randomBytes(9) }, expected)
+  t.same(await Promise.all([put('anna', version), put('ben')]), [undefined, '1002'])
+  await once(child, 'exit')
 })
 
 t.test('a database of a later version of the service is refused', async (t) => {
