@@ -228,12 +228,14 @@ export class Enrolment {
   /**
    * Who of those enrolled typed it, and whether it is likely to be them at all.
    * @param rows the timings rows of one person's typings
+   * @param heard where it is noted what withdraws them, for a request that may still be refused because of others
    * @throws KSR_NOBODY_ENROLLED, KSR_REPLAYED, KSR_TOO_MANY_ATTEMPTS, KSR_NO_OPERATING_POINT
    */
   async identify(
     text: Text,
     rows: readonly FeatureRow[],
     query: PredictQuery,
+    heard: (() => void)[] = [],
   ): Promise<Omit<Recognition, 'quality'>> {
     const { top = 0, fpir = DEFAULT_FPIR } = query
     const { model, gallery, ready } = await this.#galleries.of(text)
@@ -245,7 +247,7 @@ export class Enrolment {
     const [{ user, evidence, posterior }] = rivals as [Rival]
     const found = ready.get(user)
     // Deleted meanwhile.
-    if (found === undefined) return this.identify(text, rows, query)
+    if (found === undefined) return this.identify(text, rows, query, heard)
     found.same ??= await model.sameUser(found.template)
     const statistic = model.statistic(evidence, cohort, found.same)
     const point = model.pointOf(found.samples, rows.length)
@@ -253,7 +255,11 @@ export class Enrolment {
     const known = statistic >= threshold
     const unsettled = (known && posterior < SURE) || isClose(point, statistic)
     const anotherAttemptHelps = unsettled && rows.length < model.mostAttempts
-    if (known) this.#heard.refuse(`${text.id} ${user}`, rows, found.rows, this.#now(), anotherAttemptHelps)
+    if (known) {
+      const of = `${text.id} ${user}`
+      this.#heard.refuse(of, rows, found.rows, this.#now(), anotherAttemptHelps)
+      heard.push(() => this.#heard.withdraw(of, rows))
+    }
     return {
       user,
       ...modelOf(model),

@@ -29,6 +29,8 @@ interface Held extends Known {
   /** Up to where changes were read, and when. */
   cursor: string
   checked: number
+  /** When changes were last told. */
+  synced: number
   loading: Promise<void>
   syncing: Promise<void> | undefined
 }
@@ -37,6 +39,8 @@ interface Held extends Known {
 const PAGE = 500
 /** How many users' templates are held, of all texts; those are forgotten first that were asked for longest ago. */
 const MOST_HELD = 100_000
+/** Stores tell of deletions for an hour: a function that was frozen for longer begins anew. */
+const MOST_ASLEEP_MS = 30 * 60_000
 /** How many texts' models are held. */
 const MOST_MODELS = 1000
 
@@ -77,7 +81,8 @@ export class Galleries {
     const models = this.#enrolmentModels()
     const model = this.model(text)
     let held = this.#held.get(text.id)
-    if (held?.model !== model) held = this.#load(text, model)
+    const asleep = held !== undefined && this.#now() - held.synced > MOST_ASLEEP_MS
+    if (held?.model !== model || asleep) held = this.#load(text, model)
     this.#held.delete(text.id)
     this.#held.set(text.id, held)
     await held.loading
@@ -100,15 +105,26 @@ export class Galleries {
 
   /** Has nothing in memory of whom other processes have deleted, of texts that nobody asks for, too. */
   async refresh(): Promise<void> {
-    for (const held of this.#held.values()) {
-      await held.loading
-      await this.#sync(held)
+    for (const [id, held] of this.#held) {
+      if (this.#now() - held.synced > MOST_ASLEEP_MS) this.#held.delete(id)
+      else {
+        await held.loading
+        await this.#sync(held)
+      }
     }
   }
 
   #load(text: Text, model: TextModel): Held {
     const held: Held = {
-      ...{ text, model, gallery: model.gallery(), ready: new Map(), cursor: '', checked: this.#now() },
+      ...{
+        text,
+        model,
+        gallery: model.gallery(),
+        ready: new Map(),
+        cursor: '',
+        checked: this.#now(),
+        synced: this.#now(),
+      },
       ...{ loading: Promise.resolve(), syncing: undefined },
     }
     held.loading = this.#read(held).catch((error) => {
@@ -150,6 +166,7 @@ export class Galleries {
       const { changes, cursor } = await this.#users.changes(held.text, held.cursor)
       for (const { user, read } of changes) put(held, user, read)
       held.cursor = cursor
+      held.synced = now
     } catch (error) {
       held.checked = Number.NEGATIVE_INFINITY
       throw error

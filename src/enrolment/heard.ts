@@ -43,6 +43,14 @@ export class Heard {
     this.#of.delete(of)
   }
 
+  /** Has not heard typings of somebody after all: they are in a request that was refused. */
+  withdraw(of: string, rows: readonly FeatureRow[]): void {
+    const heard = this.#of.get(of)
+    if (heard === undefined) return
+    const others = (all: FeatureRow[]) => all.filter((row) => !rows.includes(row))
+    this.#of.set(of, { ...heard, rows: others(heard.rows), awaited: others(heard.awaited) })
+  }
+
   /** Those that came before a time, the oldest of which are first. */
   forgetBefore(time: number): void {
     for (const [of, { at }] of this.#of) {

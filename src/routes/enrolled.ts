@@ -72,15 +72,20 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       await app.charge(request, reply, samples.length - 1)
       const enrolment = await app.enrolment()
       const text = await enrolment.text(request.caller, request.params.text)
+      const heard: (() => void)[] = []
       const predictions = await answerAll(
         samples,
         async (sample) => {
           const { typings, quality } = typedOf(app, sample, text.keys)
           const rows = typings.map(({ times }) => timingsRow(times))
-          return { ...(await enrolment.identify(text, rows, request.query)), quality }
+          return { ...(await enrolment.identify(text, rows, request.query, heard)), quality }
         },
         (sample, pointer) => `/samples/${sample}${pointer}`,
-      )
+      ).catch((error) => {
+        // Once that is mended which is at fault, the others come again.
+        for (const withdraw of heard) withdraw()
+        throw error
+      })
       return { predictions }
     },
   )
