@@ -40,7 +40,7 @@ const MOST_TEACHERS = 50
 /** Below this confidence a known user is better asked again. */
 const SURE = 0.9
 /** Scores go by steps, from the threshold on: fine ones would show an attacker which change of a typing was for the better. */
-const SCORE_STEP = 2
+const SCORE_STEP = 8
 /** How much a match moves what is remembered of those before. */
 const MATCH_SHARE = 0.2
 /** After so many matches that were only just ones a user types otherwise than once. */

@@ -460,8 +460,8 @@ t.test('a claim is answered on the side of the threshold where it was, by steps'
     const answer = await verify(enrolment, text, 'anna', sent)
     t.equal(answer.match, match)
     t.equal(answer.score >= answer.threshold, match)
-    const steps = (answer.score - answer.threshold) / 2
-    t.ok(Math.abs(steps - Math.round(steps)) < 1e-5, 'two apart')
+    const steps = (answer.score - answer.threshold) / 8
+    t.ok(Math.abs(steps - Math.round(steps)) < 1e-5, 'eight apart')
     t.match(answer, { user: 'anna', model: 'enrolment', fmr: 0.01, attempts: 1 })
     t.type(answer.fnmr, 'number')
   }

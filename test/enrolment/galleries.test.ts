@@ -49,6 +49,28 @@ t.test('whom another process enrols is recognised within a second, and one’s o
   t.equal(await whose(other, ben), 'ben')
 })
 
+t.test('who slept while a deletion was told of and forgotten begins anew', async (t) => {
+  const { clock, store, one, other } = await twoProcesses(t)
+  const [anna, ben] = [person(1), person(2)]
+  const login = await text(one)
+  await one.enrol(login, 'anna', typings(anna), anyVersion)
+  await one.enrol(login, 'ben', typings(ben), anyVersion)
+  t.equal(await whose(other, ben), 'ben')
+  await one.deleteUser(login, 'ben', anyVersion)
+  // As a store does that tells of it for an hour.
+  const { changes } = store
+  store.changes = async (partition, cursor) => ({
+    ...(await changes.call(store, partition, cursor)),
+    changes: [],
+  })
+  clock.at += 3_600_000
+  t.equal(await whose(one, ben), 'anna')
+  t.equal(await whose(other, ben), 'anna')
+  clock.at += 3_600_000
+  await other.refresh()
+  t.equal(await whose(other, ben), 'anna', 'and nobody is held whom nobody asks for')
+})
+
 t.test('whom another process deletes is not recognised within a second', async (t) => {
   const { clock, one, other } = await twoProcesses(t)
   const [anna, ben] = [person(1), person(2)]

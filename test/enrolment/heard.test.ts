@@ -89,3 +89,17 @@ t.test('a typing that was not enough comes again in front of another one, and in
   heard.refuse('anna', [fourth], [], 4, false)
   t.end()
 })
+
+t.test('what a refused request had is not heard after all, and the rest still is', (t) => {
+  const heard = new Heard()
+  const [one, two, three] = rows as [Float32Array, Float32Array, Float32Array]
+  heard.refuse('anna', [one], [], 0, false)
+  heard.refuse('anna', [two], [], 1, false)
+  heard.refuse('anna', [three], [], 2, true)
+  heard.withdraw('anna', [two, three])
+  heard.withdraw('ben', [two])
+  heard.refuse('anna', [two], [], 3, false)
+  heard.refuse('anna', [three], [], 4, false)
+  t.throws(() => heard.refuse('anna', [one], [], 5, false), refusal)
+  t.end()
+})

@@ -54,6 +54,9 @@ t.test('of many samples each is answered, or none where one is at fault', async 
   )
   const again = typing(types[2] as () => object[])
   isProblem(t, await batch([again, again]), 409, 'KSR_REPLAYED', '/samples/1/keystrokes')
+  const mended = await batch([again])
+  t.match(mended.json().predictions, [{ user: 'u2', decision: 'known' }], 'what was refused was not heard')
+  isProblem(t, await batch([again]), 409, 'KSR_REPLAYED', '/samples/0/keystrokes')
   isProblem(
     t,
     await batch([typing(types[3] as () => object[])], '?fpir=0.2'),
