@@ -128,9 +128,8 @@ t.test('whoever climbs the score of claims is paused before they match', async (
   t.ok(verifyFailures > 0 && verifyFailures <= 5)
   const least = Math.min(...asked.coarse, ...asked.match)
   t.ok(least > verifyFailures, `the fastest took ${least} typings`)
-  const median = asked.coarse.toSorted((a, b) => a - b)[4] as number
   t.comment(
-    `with pauses of ${PAUSE_MS / 1000} s after ${verifyFailures} the median takes ${((median - verifyFailures) * PAUSE_MS) / 60_000} minutes`,
+    `with pauses of ${PAUSE_MS / 1000} s after ${verifyFailures} the fastest takes ${((least - verifyFailures) * PAUSE_MS) / 60_000} minutes`,
   )
   t.ok(asked.match.filter(Number.isFinite).length <= 2, 'without a score there is nothing to climb')
 })
