@@ -238,7 +238,8 @@ export class Enrolment {
     heard: (() => void)[] = [],
   ): Promise<Omit<Recognition, 'quality'>> {
     const { top = 0, fpir = DEFAULT_FPIR } = query
-    const { model, gallery, ready } = await this.#galleries.of(text)
+    const { model, gallery, ready, ids } = await this.#galleries.of(text)
+    await this.#unlearnExpired(text, ids)
     const { length: size } = gallery.users
     // Before it is looked at who is there: what can't be asked can't be asked of anybody.
     model.identificationThreshold(model.pointOf(FEWEST_SAMPLES, rows.length), fpir, Math.max(1, size))
@@ -506,6 +507,12 @@ export class Enrolment {
   async #unlearn(text: Text, { id }: UserRecord): Promise<void> {
     const current = await this.#texts.find(text.tenant, text.name)
     if (current?.id === text.id && current.experience?.from.includes(id)) await this.#learn(text, true)
+  }
+
+  /** Nor is whoever is past their time, whom nobody deletes. */
+  async #unlearnExpired({ experience, ...text }: Text, ids: ReadonlySet<string>): Promise<void> {
+    if (this.#limits.retentionDays === 0 || experience === undefined) return
+    if (!experience.from.every((id) => ids.has(id))) await this.#learn({ experience, ...text }, true)
   }
 
   /** Whether somebody was deleted since they were read, or a sample of theirs. */

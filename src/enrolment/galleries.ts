@@ -13,6 +13,8 @@ export interface Ready {
   expires: number
   /** The typings that the template is made of: who sends one of them again is not the user. */
   rows: readonly FeatureRow[]
+  /** Of their record. */
+  id: string
   /** The member of the cohort that the user is, once somebody has asked. */
   same?: number
 }
@@ -22,6 +24,8 @@ export interface Known {
   model: TextModel
   gallery: Gallery
   ready: Map<string, Ready>
+  /** The ids of their records. */
+  ids: Set<string>
 }
 
 interface Held extends Known {
@@ -121,6 +125,7 @@ export class Galleries {
         model,
         gallery: model.gallery(),
         ready: new Map(),
+        ids: new Set(),
         cursor: '',
         checked: this.#now(),
         synced: this.#now(),
@@ -185,16 +190,19 @@ export class Galleries {
   }
 }
 
-function put({ model, gallery, ready }: Held, user: string, read: User | undefined): void {
+function put({ model, gallery, ready, ids }: Held, user: string, read: User | undefined): void {
+  ids.delete(ready.get(user)?.id ?? '')
   const samples = read?.value.samples ?? []
   if (samples.length < FEWEST_SAMPLES) {
     gallery.delete(user)
     ready.delete(user)
     return
   }
+  const { id } = (read as User).value
+  ids.add(id)
   const rows = samples.map(({ row }) => row)
   const template = model.template(rows)
   gallery.set(user, template)
   const expires = read?.expires === undefined ? Number.POSITIVE_INFINITY : read.expires * 1000
-  ready.set(user, { template, samples: samples.length, expires, rows })
+  ready.set(user, { id, template, samples: samples.length, expires, rows })
 }

@@ -73,7 +73,7 @@ export class Users {
       const found = await this.find(text, user)
       const value = await change(found)
       if (value === undefined) return found
-      const expires = this.#expires()
+      const expires = this.#expires(value)
       const expected = found?.version
       const version = await this.#records.put(partitionOf(text), user, value, { expected, expires })
       if (version !== undefined) return { key: user, value, version, expires }
@@ -108,8 +108,10 @@ export class Users {
     return new Date(this.#now()).toISOString()
   }
 
-  #expires(): number | undefined {
-    return this.#retentionMs === 0 ? undefined : Math.ceil((this.#now() + this.#retentionMs) / 1000)
+  /** Unix seconds: what is noted of a user but changes nothing of them leaves it as it was. */
+  #expires({ updated }: UserRecord): number | undefined {
+    if (this.#retentionMs === 0) return undefined
+    return Math.ceil((Date.parse(updated) + this.#retentionMs) / 1000)
   }
 }
 

@@ -640,6 +640,22 @@ t.test('a text of other keys learns from those who type it, and unlearns who is 
   t.equal(await learned(), undefined, 'one alone would be in it too plainly')
 })
 
+t.test('nor is who is past their time in what a text has learned, once it is asked', async (t) => {
+  const { clock, enrolment, text } = await open(t, { length: 5, limits: { retentionDays: 30 } })
+  const types = times(3, (i) => person(i + 1, 5))
+  for (const [i, type] of types.entries()) {
+    await enrolment.enrol(text, `u${i}`, typings(type), anyVersion)
+    clock.at += DAY_MS
+  }
+  const learned = async () => (await enrolment.text('', text.name)).experience?.from
+  const ids = await Promise.all([0, 1, 2].map(async (i) => (await enrolment.user(text, `u${i}`)).value.id))
+  t.same(await learned(), ids)
+  clock.at += 27 * DAY_MS
+  const rows = typings(person(1, 5), 1).map(({ times }) => timingsRow(times))
+  await enrolment.identify(await enrolment.text('', text.name), rows, {})
+  t.same(await learned(), ids.slice(1))
+})
+
 t.test('nobody stays in what a text has learned who is deleted while it learns', async (t) => {
   let before = async () => {}
   const { enrolment, text } = await open(t, {

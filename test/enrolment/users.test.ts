@@ -26,7 +26,7 @@ async function open(t: Test, retentionMs = 0, through = (store: Store) => store)
     users.change(text, user, (found) => {
       const record = found?.value ?? users.made()
       const sample = { id, at: users.moment(), source: 'enrolled' as const, row: Float32Array.of(1) }
-      return { ...record, samples: [...record.samples, sample] }
+      return { ...record, updated: users.moment(), samples: [...record.samples, sample] }
     })
   return { clock, store, users, add }
 }
@@ -119,7 +119,13 @@ t.test('where users are kept for a time only, that begins with their last change
   const changed = await add('anna', 'b')
   t.equal(changed?.expires, (clock.at + 30 * DAY_MS) / 1000)
   t.same(await users.get(TEXT, 'anna'), changed)
-  clock.at += 29 * DAY_MS
+  clock.at += DAY_MS
+  const noted = await users.change(TEXT, 'anna', (found) => ({
+    ...(found?.value as UserRecord),
+    noted: 'now',
+  }))
+  t.equal(noted?.expires, changed?.expires, 'what is noted of a user keeps nobody longer')
+  clock.at += 28 * DAY_MS
   t.equal(await users.count(TEXT), 1)
   clock.at += DAY_MS
   t.equal(await users.find(TEXT, 'anna'), undefined)
