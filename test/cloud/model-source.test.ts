@@ -21,7 +21,8 @@ t.before(async () => {
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET }))
   const { files } = JSON.parse(readFileSync(join(MODELS, 'manifest.json'), 'utf8'))
   const models = Object.keys(files).filter((name) => name.endsWith('.onnx'))
-  for (const name of ['manifest.json', ...models]) await put(name, readFileSync(join(MODELS, name)))
+  for (const name of ['manifest.json', 'enrolment.json', ...models])
+    await put(name, readFileSync(join(MODELS, name)))
 })
 
 t.test('the workers serve the models that are in the bucket', async (t) => {

@@ -92,8 +92,19 @@ t.test('a manifest that can not be used is refused with the file and the reason'
     ],
     [
       'what users enrol by outside the folder',
-      (dir) => editManifest(dir, (m) => Object.assign(m, { enrolment: { file: '../a.json', version: '1' } })),
+      (dir) =>
+        editManifest(dir, (m) =>
+          Object.assign(m, { enrolment: { file: '../a.json', graph: 'a.onnx', version: '1' } }),
+        ),
       /\/enrolment\/file: /,
+    ],
+    [
+      'and what compares them',
+      (dir) =>
+        editManifest(dir, (m) =>
+          Object.assign(m, { enrolment: { file: 'a.json', graph: '../a.onnx', version: '1' } }),
+        ),
+      /\/enrolment\/graph: /,
     ],
   ]
   for (const [title, spoil, message] of cases) {

@@ -49,6 +49,8 @@ t.test('the known sample is answered by models from a bucket, which signed reque
   t.match(answer.json(), { user: 84, model: 'rf' })
   t.ok(sdkIsLoaded())
   t.same(requests.map(({ url }) => url?.split('?')[0]).sort(), [
+    '/models-of-ours/recognition/v1/enrolment.json',
+    '/models-of-ours/recognition/v1/gallery.onnx',
     '/models-of-ours/recognition/v1/manifest.json',
     '/models-of-ours/recognition/v1/rf.onnx',
     '/models-of-ours/recognition/v1/svm.onnx',

@@ -146,6 +146,8 @@ t.test('models from a bucket are signed the same way', async (t) => {
   const signed = { ...settings, MODEL_PUBLIC_KEY: KEY }
   await build(t, { ...signed, MODELS: 'rf' }).ready()
   t.match(requests.map(({ url }) => url?.split('?')[0]?.split('/').at(-1)).sort(), [
+    'enrolment.json',
+    'gallery.onnx',
     'manifest.json',
     'manifest.json.sig',
     'rf.onnx',
