@@ -24,9 +24,13 @@ type Build = (shared: unknown, options: unknown) => Compile
 
 const require = createRequire(import.meta.url)
 
+/** What was compiled in this process, by compiler, shared schemas and options, and then by schema. */
+const compiled = new Map<string, Map<string, unknown>>()
+
 /**
  * Makes validators and serializers of schemas with Fastify's own compilers, unless they were made ahead of time.
- * In a cold start, compiling them and loading the compilers would take as long as opening the models.
+ * In a cold start, compiling them and loading the compilers would take as long as opening the models. What is compiled
+ * is compiled once: nearly every answer of nearly every route may be a problem document.
  */
 export function preferPrecompiled(ready = precompiled): CompilersFactory {
   const prefer =
@@ -34,11 +38,17 @@ export function preferPrecompiled(ready = precompiled): CompilersFactory {
     (shared, options) => {
       let compile: Compile | undefined
       const usable = JSON.stringify(shared) === ready.shared
+      const key = JSON.stringify([compiler, shared, options])
+      const own = compiled.get(key) ?? new Map<string, unknown>()
+      compiled.set(key, own)
       return (route) => {
-        const found = usable && made.get(JSON.stringify(route.schema))
+        const schema = JSON.stringify(route.schema)
+        const found = (usable && made.get(schema)) || own.get(schema)
         if (found) return found
         compile ??= (require(compiler)() as Build)(shared, options)
-        return compile(route)
+        const fresh = compile(route)
+        own.set(schema, fresh)
+        return fresh
       }
     }
   return {

@@ -4,6 +4,7 @@ import { preferPrecompiled } from '../../src/plugins/compilers.js'
 
 const SHARED = { $id: 'Shared', type: 'string' }
 const BODY = { type: 'object', properties: { name: { $ref: 'Shared#' } }, required: ['name'] }
+const BODY_ALONE = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
 const ANSWER = { type: 'object', properties: { known: { type: 'boolean' } } }
 
 /** An app with one route, and the validator and the serializer that are said to be made of these schemas. */
@@ -45,3 +46,19 @@ t.test('what was made of others is not: the schemas are compiled', async (t) => 
     t.equal((await other.inject({ method: 'POST', url: '/', payload: {} })).statusCode, 400)
   }
 })
+
+t.test(
+  'what is the same is compiled once, and otherwise where options or shared schemas are others',
+  async (t) => {
+    const validator = (shared: object, options: object, schema: object) => {
+      const { buildValidator } = preferPrecompiled()
+      const compile = buildValidator(shared, { plugins: [], customOptions: options } as never)
+      return compile({ schema } as never)
+    }
+    const one = validator({}, { coerceTypes: false }, BODY_ALONE)
+    t.equal(validator({}, { coerceTypes: false }, structuredClone(BODY_ALONE)), one)
+    t.not(validator({}, { coerceTypes: true }, BODY_ALONE), one)
+    t.not(validator({ Shared: SHARED }, { coerceTypes: false }, BODY_ALONE), one)
+    t.not(validator({}, { coerceTypes: false }, { ...BODY_ALONE, required: [] }), one)
+  },
+)
