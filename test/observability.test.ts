@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { build, SUMMARY } from './fixtures/build.js'
 import { startCollector } from './fixtures/collector.js'
@@ -227,6 +228,9 @@ async function linesOfApp(t: Test): Promise<Line[]> {
   await app.inject('/health')
   await app.inject({ method: 'POST', url: '/predict/knn', payload: SUMMARY })
   await app.inject({ method: 'PUT', url: '/texts/motto', payload: { keys: 13 } })
+  // A file is a place where no store can be.
+  const DATA_DIR = fileURLToPath(import.meta.url)
+  await build(t, { LOG_LEVEL: 'trace', DATA_DIR }, { logTo }).inject('/texts')
   await app.inject('/fails')
   await app.flushTraces()
   // Where there are hooks on answers, Fastify forgets what broke them off.

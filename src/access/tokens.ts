@@ -53,7 +53,9 @@ export class Tokens {
   ): Promise<Tokens | undefined> {
     if (jwksUrl === '') return undefined
     // For the few who want it: all others would pay at every start.
-    const { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, jwtVerify } = await import('jose')
+    const { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, jwtVerify } = await import(
+      './jose.js'
+    )
     const url = new URL(jwksUrl)
     let keys: JWTVerifyGetKey
     if (url.protocol === 'file:') {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -26,7 +26,7 @@ const RETRY_S = 3600
 /** Opens the store of enrolled users: at the start where there is one, else when it is first asked for. */
 export const enrolment = fp(
   async (app: FastifyInstance, { config }: { config: Config }) => {
-    const { dataDir, enrolmentTable, enrolmentKeys, functionName } = config
+    const { dataDir, enrolmentTable, enrolmentKeys } = config
     const missing = missingOf(config)
     let opening: Promise<Enrolment> | undefined
     let close = async () => {}
@@ -34,12 +34,19 @@ export const enrolment = fp(
     app.decorate('enrolment', () => {
       if (missing !== undefined) throw unavailable(missing)
       if (app.models.enrolment === undefined) throw unavailable(NO_TEMPLATES)
+      return opened().catch((error) => {
+        app.log.error({ err: error }, 'the store of enrolled users can not be opened')
+        throw unavailable('their store can not be opened, and the log says why')
+      })
+    })
+
+    function opened(): Promise<Enrolment> {
       opening ??= open().catch((error) => {
         opening = undefined
         throw error
       })
       return opening
-    })
+    }
 
     async function open(): Promise<Enrolment> {
       const keys = enrolmentKeys.length > 0 ? enrolmentKeys : await keysOfFile()
@@ -83,13 +90,24 @@ export const enrolment = fp(
       return keys
     }
 
-    if (functionName === '' && enrolmentTable === '' && existsSync(dataDir))
-      app.addHook('onReady', async () => {
-        if (app.models.enrolment !== undefined) await app.enrolment()
-      })
+    if (missing !== undefined || enrolmentTable !== '' || !existsSync(dataDir)) return
+    // Predictions need no disk: a service that has none to write to goes on without these routes.
+    if (isWritable(dataDir))
+      app.addHook('onReady', async () => void (app.models.enrolment && (await opened())))
+    else app.log.warn({ file: dataDir }, 'nobody can be enrolled: DATA_DIR can not be written to')
   },
   { name: 'enrolment', dependencies: ['models'] },
 )
+
+/** Found out by writing: permissions alone don't say it, of a disk that is read only for one. */
+function isWritable(folder: string): boolean {
+  try {
+    rmdirSync(mkdtempSync(join(folder, '.probe-')))
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** What it lacks to keep users; undefined where it lacks nothing. */
 function missingOf({ functionName, enrolmentTable, enrolmentKeys }: Config): string | undefined {

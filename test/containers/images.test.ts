@@ -25,9 +25,9 @@ const DATABASE = [
 ]
 const WANTED = [
   /^package\.json$/,
-  /^models\/(manifest\.json(\.sig)?|(rf|svm|xgb|summary|templates|trees)\.onnx)$/,
+  /^models\/((manifest|enrolment)\.json|manifest\.json\.sig|(rf|svm|xgb|summary|templates|trees|gallery)\.onnx)$/,
   /^dist\/((server|lambda)\.js|service\.c(js|ache)|(load|tracing)\.cjs|warm\.mjs)$/,
-  /^dist\/(demo\/\w+\.(html|css|js|svg)|client\/recorder\.js)$/,
+  /^dist\/(demo\/[\w-]+\.(html|css|js|svg)|client\/recorder\.js)$/,
   /^(sbom\.cdx\.json|THIRD-PARTY-LICENCES\.txt|onnxruntime-third-party\.txt\.gz)$/,
   /^node_modules\/@fastify\/swagger-ui\/(static\/[\w.-]+\.(html|js|css|json|png|svg)|dist\/static\/logo\.svg)$/,
   /^node_modules\/(@fastify\/(ajv-compiler|swagger-ui)|@aws-sdk\/client-s3)\/dist\/all\.js$/,

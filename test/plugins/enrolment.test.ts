@@ -99,12 +99,29 @@ t.test(
     const later = join(t.testdir(), 'later')
     const { ask } = await service(t, { DATA_DIR: later })
     writeFileSync(later, 'in the way')
-    t.equal((await ask('GET', '')).statusCode, 500)
-    t.equal((await ask('GET', '')).statusCode, 500)
+    for (const answer of [await ask('GET', ''), await ask('GET', '')]) {
+      isProblem(t, answer, 503, 'KSR_NO_ENROLMENT')
+      t.match(answer.json().detail, /their store can not be opened, and the log says why/)
+    }
     rmSync(later)
     t.equal((await ask('GET', '')).statusCode, 200)
   },
 )
+
+t.test('where nothing can be written that is told at the start, and all else is served', async (t) => {
+  const log = captureLog()
+  const DATA_DIR = join(t.testdir(), 'data')
+  // Whoever may do anything can't make a folder in a file, either.
+  writeFileSync(DATA_DIR, '')
+  const { app, ask } = await service(t, { DATA_DIR, LOG_LEVEL: 'warn' }, { logTo: log.logTo })
+  t.match(log.lines(), [{ level: 40, file: DATA_DIR, msg: /nobody can be enrolled/ }])
+  t.equal((await app.inject('/models')).statusCode, 200)
+  isProblem(t, await ask('GET', ''), 503, 'KSR_NO_ENROLMENT')
+  t.match(
+    log.lines().find(({ msg }) => msg === 'the store of enrolled users can not be opened'),
+    { level: 50, err: { code: 'KSR_CONFIG' } },
+  )
+})
 
 /** The timers that are set meanwhile, which do not run by themselves. */
 function heldTimers(t: Test) {
