@@ -380,7 +380,7 @@ t.test('up makes a public endpoint; up again, rollback and down do what they say
     const manifest = JSON.parse(read('manifest.json').toString())
     manifest.models.find(({ name }: { name: string }) => name === 'rf').version = 'from-s3'
     await put('manifest.json', Buffer.from(JSON.stringify(manifest)))
-    await put('rf.onnx', read('rf.onnx'))
+    for (const name of ['enrolment.json', 'gallery.onnx', 'rf.onnx']) await put(name, read(name))
     const from = ['Models=rf', 'ModelUri=s3://models/typing/v1']
     t.match(await deploy(['up', ...from], { IMAGE: 'next' }), { code: 0, output: /"version":"from-s3"/ })
 
