@@ -29,7 +29,7 @@ import { openArchive, sealArchive } from './archive.js'
 import { Galleries } from './galleries.js'
 import { Heard, replayed } from './heard.js'
 import { isReplay } from './replays.js'
-import { type Text, Texts } from './texts.js'
+import { FRESH_MS, type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
 import { type User, Users } from './users.js'
 import type { Vault } from './vault.js'
@@ -91,6 +91,8 @@ export class Enrolment {
   readonly #now: () => number
   readonly #limits: EnrolmentLimits
   readonly #heard = new Heard()
+  /** How many users the text has that somebody was last enrolled for. */
+  #counted = { id: '', users: 0, at: 0 }
   readonly #made = new WeakMap<UserRecord, Compared & { model: TextModel }>()
 
   constructor({ store, vault, models, now = Date.now, ...limits }: EnrolmentOptions) {
@@ -208,6 +210,7 @@ export class Enrolment {
     check(version)
     if (!(await this.#users.delete(text, user, version))) throw coded('KSR_CONFLICT')
     this.#heard.forget(`${text.id} ${user}`)
+    this.#counted.id = ''
     this.#galleries.stale(text)
     await this.#unlearn(text, value)
   }
@@ -422,10 +425,15 @@ export class Enrolment {
     throw coded('KSR_TEXT_NOT_FOUND', [text.name])
   }
 
-  async #checkRoom(text: Text): Promise<void> {
+  /** Counting takes as long as there are users: what others add is counted after FRESH_MS, what comes here at once. */
+  async #checkRoom({ id, ...text }: Text): Promise<void> {
     const { maxEnrolled } = this.#limits
-    if ((await this.#users.count(text)) >= maxEnrolled)
-      throw coded('KSR_LIMIT', [maxEnrolled, 'users of a text'])
+    const now = this.#now()
+    if (this.#counted.id !== id || now - this.#counted.at >= FRESH_MS) {
+      this.#counted = { id, users: await this.#users.count({ id, ...text }), at: now }
+    }
+    if (this.#counted.users >= maxEnrolled) throw coded('KSR_LIMIT', [maxEnrolled, 'users of a text'])
+    this.#counted.users++
   }
 
   /** Remembers how a claim matched, and where that is wanted takes a surely true one over as a sample. */

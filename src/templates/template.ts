@@ -87,13 +87,14 @@ function location(
 ): number {
   let place = median(values)
   if (values.length < 3) return place
+  const inverse = 1 / (scale * Math.sqrt(degrees))
   for (let step = 0; step < steps; step++) {
     let weights = 0
     let sum = 0
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as number
-      const distance = (value - place) / scale
-      const weight = 1 / (1 + (distance * distance) / degrees)
+      const distance = (value - place) * inverse
+      const weight = 1 / (1 + distance * distance)
       weights += weight
       sum += weight * value
     }
