@@ -24,7 +24,7 @@ const ATTEMPTS = [1, 2]
 const FMR = [0.001, 0.01, 0.05]
 const DEFAULT = 0.01
 /** Of the scores that are answered. */
-const STEP = 2
+const STEP = 8
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -139,25 +139,25 @@ async function claims({ settings, text, samples, attempts, probes }) {
 }
 
 /**
- * The equal error rate. Scores are answered by steps from a threshold on: who reaches a step is known exactly, between two
- * of them lies a straight line.
+ * The equal error rate. Scores are answered by steps from each threshold on: who reaches a step is known exactly, and between
+ * two of the steps of all thresholds the logarithms of both rates lie about on a straight line.
  */
-function equalErrorRate({ genuine, impostor }) {
-  const steps = [...new Set([...genuine, ...impostor].map(({ step }) => step))].sort((a, b) => a - b)
-  let before = { fmr: 1, fnmr: 0 }
-  for (const step of [...steps, Number.POSITIVE_INFINITY]) {
-    const now = {
-      fmr: share(impostor, (claim) => claim.step >= step),
-      fnmr: share(genuine, (claim) => claim.step < step),
-    }
-    if (now.fnmr >= now.fmr) {
-      const gap = before.fmr - before.fnmr
-      const part = gap / (gap + now.fnmr - now.fmr)
-      return before.fmr + part * (now.fmr - before.fmr)
-    }
-    before = now
-  }
-  return Number.NaN
+function equalErrorRate(points) {
+  const reached = points.flatMap(({ genuine, impostor }) => {
+    const steps = [...new Set([...genuine, ...impostor].map(({ step }) => step))]
+    // Nobody at all is told as half a claim.
+    const rate = (claims, is) => Math.log(Math.max(share(claims, is), 0.5 / claims.length))
+    return steps.map((least) => ({
+      fmr: rate(impostor, ({ step }) => step >= least),
+      fnmr: rate(genuine, ({ step }) => step < least),
+    }))
+  })
+  reached.sort((a, b) => b.fmr - a.fmr || a.fnmr - b.fnmr)
+  const after = reached.findIndex(({ fmr, fnmr }) => fnmr >= fmr)
+  const [before, now] = [reached[after - 1], reached[after]]
+  const gap = before.fmr - before.fnmr
+  const part = gap / (gap + now.fnmr - now.fmr)
+  return Math.exp(before.fmr + part * (now.fmr - before.fmr))
 }
 
 function share(claims, is) {
@@ -172,8 +172,7 @@ function report() {
       attempts,
       at.genuine.length,
       at.impostor.length,
-      // Each point has its own steps: three readings of one curve.
-      percent(points.reduce((sum, point) => sum + equalErrorRate(point), 0) / points.length),
+      percent(equalErrorRate(points)),
       ...points.flatMap(({ genuine, impostor }) => [
         percent(share(genuine, ({ match }) => !match)),
         percent(share(impostor, ({ match }) => match)),
@@ -185,7 +184,7 @@ function report() {
   const rates = FMR.flatMap((fmr) => [`FNMR at ${100 * fmr} %`, `FMR found`])
   return `# Recognition of enrolled users, over the API
 
-Made by \`npm run bench:quality\`, ${splits} splits. ${machine()}
+Made by \`npm run bench:quality\`, splits: ${splits}. ${machine()}
 
 In each split the models were fitted on all users but ${UNSEEN}; these were enrolled with \`POST /texts/:text/users/:user/samples\`, and
 their other typings sent to \`/verify\`, claiming to be each of the ${UNSEEN}, and to \`/identify\`. One threshold for all. What the
