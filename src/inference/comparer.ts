@@ -1,10 +1,8 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { coded } from '../errors.js'
+import { Tensor } from 'onnxruntime-node'
 import type { Comparer, Packed } from '../templates/gallery.js'
 import { Batch } from './batch.js'
 import { areNumbers } from './decision.js'
-import { reasonToRefuse } from './onnx-file.js'
-import { SESSION_OPTIONS } from './session.js'
+import { createSession } from './session.js'
 
 /** What a row takes on its way grows with groups and columns: here to some 50 MB. */
 const MOST_NUMBERS = 2 ** 22
@@ -21,12 +19,7 @@ export interface OpenComparer {
  * @throws KSR_MODEL_FILE with the file and the reason
  */
 export async function openComparer(file: string, bytes: Uint8Array): Promise<OpenComparer> {
-  const refuse = (reason: string, cause?: unknown) => coded('KSR_MODEL_FILE', [file, reason], { cause })
-  const foreign = reasonToRefuse(bytes)
-  if (foreign !== undefined) throw refuse(foreign)
-  const session = await InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
-    throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
-  })
+  const session = await createSession(file, bytes)
   let asked = Promise.resolve()
   return {
     compare(packed) {

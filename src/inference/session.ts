@@ -14,7 +14,7 @@ const SCORE_TOLERANCE = 1e-4
 // home, and uploads. Nothing about anybody's typing leaves this process.
 process.env.ORT_DISABLE_TELEMETRY = '1'
 
-export const SESSION_OPTIONS: InferenceSession.SessionOptions = {
+const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   // A row is microseconds of work: handing parts of it to other threads costs more than it saves.
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
@@ -42,12 +42,8 @@ export async function openSession(
   bytes: Uint8Array,
   { classes, width }: ModelOptions,
 ): Promise<InferenceSession> {
-  const refuse = (reason: string, cause?: unknown) => coded('KSR_MODEL_FILE', [entry.file, reason], { cause })
-  const foreign = reasonToRefuse(bytes)
-  if (foreign !== undefined) throw refuse(foreign)
-  const session = await InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
-    throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
-  })
+  const refuse = (reason: string) => coded('KSR_MODEL_FILE', [entry.file, reason])
+  const session = await createSession(entry.file, bytes)
   return releasedUnless(session, async () => {
     if (entry.input.shape.join() !== `-1,${width}`) {
       throw refuse(`the manifest gives it ${entry.input.shape} numbers, this service computes ${width}`)
@@ -61,6 +57,19 @@ export async function openSession(
     if (scored !== classes.length) {
       throw refuse(`it scores ${scored} classes, the manifest lists ${classes.length}`)
     }
+  })
+}
+
+/**
+ * Opens a graph of operators that every runtime has, from its bytes alone.
+ * @throws KSR_MODEL_FILE with the file and the reason
+ */
+export async function createSession(file: string, bytes: Uint8Array): Promise<InferenceSession> {
+  const refuse = (reason: string, cause?: unknown) => coded('KSR_MODEL_FILE', [file, reason], { cause })
+  const foreign = reasonToRefuse(bytes)
+  if (foreign !== undefined) throw refuse(foreign)
+  return InferenceSession.create(bytes, SESSION_OPTIONS).catch((cause: Error) => {
+    throw refuse(`ONNX Runtime can not open it: ${cause.message}`, cause)
   })
 }
 
