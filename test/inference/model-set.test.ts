@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { loadModelSet, loadOtherModelSet } from '../../src/inference/model-set.js'
 import { modelFolder } from '../../src/inference/model-source.js'
 import type { Recogniser } from '../../src/inference/recogniser.js'
@@ -74,7 +74,8 @@ t.test('a name that the manifest does not have is refused, with the ones it has'
   }
 })
 
-t.test('of a set that is refused nothing stays open, whatever is wrong with it', async (t) => {
+/** Counts the sessions that are open, of those opened from now on. */
+function openSessions(t: Test): () => number {
   let open = 0
   const { create } = InferenceSession
   t.teardown(() => Object.assign(InferenceSession, { create }))
@@ -90,10 +91,15 @@ t.test('of a set that is refused nothing stays open, whatever is wrong with it',
       return session
     },
   })
+  return () => open
+}
+
+t.test('of a set that is refused nothing stays open, whatever is wrong with it', async (t) => {
+  const open = openSessions(t)
   const whole = await loadModelSet({ ...all, source: modelFolder(tinyModels(t)) })
-  t.equal(open, 3)
+  t.equal(open(), 3)
   await whole.release()
-  t.equal(open, 0)
+  t.equal(open(), 0)
   for (const [spoil, reason] of [
     [(dir) => rmSync(join(dir, 'minus.onnx')), /minus\.onnx: it can not be read/],
     [(dir) => replaceModel(dir, 'minus.onnx', bytesOf('root')), /minus\.onnx: it does not answer/],
@@ -111,7 +117,7 @@ t.test('of a set that is refused nothing stays open, whatever is wrong with it',
     const dir = tinyModels(t)
     spoil(dir)
     await t.rejects(loadModelSet({ ...all, source: modelFolder(dir) }), { message: reason })
-    t.equal(open, 0, String(reason))
+    t.equal(open(), 0, String(reason))
   }
 })
 
@@ -198,21 +204,7 @@ t.test(
 t.test(
   'of a set whose models are refused what enrols does not stay open, nor the other way round',
   async (t) => {
-    let open = 0
-    const { create } = InferenceSession
-    t.teardown(() => Object.assign(InferenceSession, { create }))
-    Object.assign(InferenceSession, {
-      async create(...args: Parameters<typeof create>) {
-        const session = await create(...args)
-        const { release } = session
-        open++
-        session.release = () => {
-          open--
-          return release.call(session)
-        }
-        return session
-      },
-    })
+    const open = openSessions(t)
     for (const spoil of [
       (dir: string) => rmSync(join(dir, 'templates.onnx')),
       (dir: string) => rmSync(join(dir, 'enrolment.json')),
@@ -222,11 +214,11 @@ t.test(
       const dir = copyModels(t)
       spoil(dir)
       await t.rejects(loadModelSet({ ...all, source: modelFolder(dir), names: ['templates', 'svm'] }))
-      t.equal(open, 0, String(spoil))
+      t.equal(open(), 0, String(spoil))
     }
     const whole = await loadModelSet({ ...all, names: ['svm'] })
-    t.equal(open, 2)
+    t.equal(open(), 2)
     await whole.release()
-    t.equal(open, 0)
+    t.equal(open(), 0)
   },
 )
