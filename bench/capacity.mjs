@@ -2,15 +2,14 @@
 //
 //   node bench/capacity.mjs [--rounds 5] [--write]    measures
 //   node bench/capacity.mjs --plan [--write]          works out again what follows from what was measured
-import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { parseArgs, promisify } from 'node:util'
+import { parseArgs } from 'node:util'
+import { bundle, images } from './lib/bundle.mjs'
 import { capacityReport, manualBlocks, scalingBlocks, withBlocks } from './lib/capacity-report.mjs'
 import { startEnvironment, stopEnvironments } from './lib/environment.mjs'
 import { post, saturate } from './lib/load.mjs'
@@ -88,21 +87,6 @@ async function measure() {
   } finally {
     await rm(folder, { recursive: true })
   }
-}
-
-/** What both images hold, made as the Dockerfile makes it, for this machine's Node. */
-async function bundle(folder) {
-  const run = promisify(execFile)
-  const maker = fileURLToPath(new URL('../deploy/image/bundle.mjs', import.meta.url))
-  await run(process.execPath, [maker, folder])
-  await run(process.execPath, [join(folder, 'dist/warm.mjs')], { env: { ...process.env, ...images() } })
-}
-
-/** The images' own settings, and the service's defaults, whatever the shell has. */
-function images(settings = {}) {
-  const models = fileURLToPath(new URL('../models', import.meta.url))
-  const defaults = { MODELS: '', MODEL_DIR: models, LOG_LEVEL: 'info' }
-  return { NODE_ENV: 'production', MALLOC_TRIM_THRESHOLD_: '131072', ...defaults, ...settings }
 }
 
 async function measureStarts(folder) {

@@ -42,7 +42,7 @@ Made-up people, five samples each. What is asked is typed by nobody who is enrol
 
 ${table(['what', 'goal', 'found'], goals)}
 
-Of the last, ${millis(ready)} ms are until the models are ready; the rest reads, opens and packs the templates.
+Of the last, ${millis(ready)} ms are until the service answers at all; the rest reads, opens and packs the templates. It is what an image runs,\nwithout the container.
 
 ## By the number of users
 

@@ -108,7 +108,7 @@ async function accepting(port, child) {
       socket.once('connect', () => socket.destroy())
     })
     if (open) return
-    await sleep(50)
+    await sleep(5)
   }
   throw new Error(`${child.spawnargs.join(' ')}: accepts no connection`)
 }

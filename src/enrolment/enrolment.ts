@@ -29,6 +29,7 @@ import { openArchive, sealArchive } from './archive.js'
 import { Galleries } from './galleries.js'
 import { Heard, replayed } from './heard.js'
 import { isReplay } from './replays.js'
+import { keptTemplate, TextModels, templateOf } from './text-models.js'
 import { FRESH_MS, type Text, Texts } from './texts.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
 import { type User, Users } from './users.js'
@@ -87,7 +88,7 @@ export class Enrolment {
   readonly #texts: Texts
   readonly #users: Users
   readonly #galleries: Galleries
-  readonly #models: () => EnrolmentModels
+  readonly #models: TextModels
   readonly #now: () => number
   readonly #limits: EnrolmentLimits
   readonly #heard = new Heard()
@@ -100,10 +101,11 @@ export class Enrolment {
     this.vault = vault
     this.#limits = limits
     this.#now = now
-    this.#models = models
+    this.#models = new TextModels(models)
     this.#texts = new Texts(store, vault, now)
-    this.#users = new Users(store, vault, now, limits.retentionDays * DAY_MS)
-    this.#galleries = new Galleries(this.#users, models, now)
+    const kept = (text: Text, samples: readonly Sample[]) => keptTemplate(this.#models.of(text), samples)
+    this.#users = new Users(store, vault, kept, now, limits.retentionDays * DAY_MS)
+    this.#galleries = new Galleries(this.#users, this.#models, now)
   }
 
   /** @throws KSR_TEXT_NOT_FOUND */
@@ -127,9 +129,9 @@ export class Enrolment {
     { keys, prior }: { keys: number; prior?: Prior | undefined },
     check: Precondition,
   ): Promise<{ text: Text; made: boolean }> {
-    const shipped = keys === this.#models().artefact.keys
+    const shipped = keys === this.#models.current().artefact.keys
     if (prior === 'shipped' && !shipped) {
-      throw coded('KSR_NO_PRIOR', [this.#models().artefact.keys], { at: '/prior' })
+      throw coded('KSR_NO_PRIOR', [this.#models.current().artefact.keys], { at: '/prior' })
     }
     const found = await this.#texts.find(tenant, name)
     check(found?.version)
@@ -155,6 +157,7 @@ export class Enrolment {
     // Again, for whoever was enrolled in between.
     await this.#users.deleteAll(text)
     this.#galleries.drop(text)
+    this.#models.drop(text)
   }
 
   /**
@@ -252,9 +255,9 @@ export class Enrolment {
     const found = ready.get(user)
     // Deleted meanwhile.
     if (found === undefined) return this.identify(text, rows, query, heard)
-    found.same ??= await model.sameUser(found.template)
+    found.same ??= await model.sameUser(model.template(found.rows))
     const statistic = model.statistic(evidence, cohort, found.same)
-    const point = model.pointOf(found.samples, rows.length)
+    const point = model.pointOf(found.rows.length, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
     const known = statistic >= threshold
     const unsettled = (known && posterior < SURE) || isClose(point, statistic)
@@ -295,7 +298,7 @@ export class Enrolment {
     const found = await this.#users.find(text, user)
     if (found === undefined) throw coded('KSR_NOT_ENROLLED', [text.name, user], { at: '/user' })
     // Once nothing but the comparison is waited for: models that are exchanged are gone.
-    const model = this.#galleries.model(text)
+    const model = this.#models.of(text)
     const { samples } = found.value
     const point = model.pointOf(samples.length, rows.length)
     const { threshold, fnmr } = model.verificationPoint(point, fmr)
@@ -394,7 +397,7 @@ export class Enrolment {
   /** What errors to expect of a user with so many samples, and with more. */
   errorRates(text: Text, samples: number): Enrolled['errorRates'] {
     if (text.prior === 'general') return []
-    const { decision, ...artefact } = this.#models().artefact
+    const { decision, ...artefact } = this.#models.current().artefact
     const measured = artefact.measured.filter((one) => one.attempts === 1 && one.samples >= FEWEST_SAMPLES)
     // With more than were measured it is no worse than with the most of them.
     const least = Math.min(samples, Math.max(...measured.map((one) => one.samples)))
@@ -411,7 +414,7 @@ export class Enrolment {
   async #compared(record: UserRecord, model: TextModel): Promise<Compared> {
     const made = this.#made.get(record)
     if (made?.model === model) return made
-    const template = model.template(record.samples.map(({ row }) => row))
+    const template = templateOf(model, record)
     const compared = { model, template, same: await model.sameUser(template) }
     this.#made.set(record, compared)
     return compared
@@ -497,7 +500,7 @@ export class Enrolment {
     const teachers = users.filter(({ value }) => value.samples.length >= FEWEST_SAMPLES)
     const due = LESSONS.some((lesson) => lesson > known && lesson <= teachers.length)
     if (!anew && !due) return
-    const model = this.#galleries.model(text)
+    const model = this.#models.of(text)
     const experience =
       teachers.length < (LESSONS[0] as number)
         ? undefined

@@ -1,14 +1,12 @@
 import type { FeatureRow } from '../keystroke/times.js'
 import type { Gallery } from '../templates/gallery.js'
-import type { Template } from '../templates/template.js'
-import { type EnrolmentModels, FEWEST_SAMPLES, TextModel } from '../templates/text-model.js'
+import { FEWEST_SAMPLES, type TextModel } from '../templates/text-model.js'
+import { type TextModels, templateOf } from './text-models.js'
 import { FRESH_MS, type Text } from './texts.js'
 import type { User, Users } from './users.js'
 
 /** A user who can be recognised. */
 export interface Ready {
-  template: Template
-  samples: number
   /** Unix ms. */
   expires: number
   /** The typings that the template is made of: who sends one of them again is not the user. */
@@ -45,8 +43,6 @@ const PAGE = 500
 const MOST_HELD = 100_000
 /** Stores tell of deletions for an hour: a function that was frozen for longer begins anew. */
 const MOST_ASLEEP_MS = 30 * 60_000
-/** How many texts' models are held. */
-const MOST_MODELS = 1000
 
 /**
  * The galleries of the texts that are asked for, brought up to what is stored before they answer: what another process
@@ -54,36 +50,20 @@ const MOST_MODELS = 1000
  */
 export class Galleries {
   readonly #users: Users
-  readonly #enrolmentModels: () => EnrolmentModels
+  readonly #models: TextModels
   readonly #now: () => number
   readonly #held = new Map<string, Held>()
-  readonly #models = new Map<string, { version: string; models: EnrolmentModels; model: TextModel }>()
 
-  constructor(users: Users, models: () => EnrolmentModels, now: () => number) {
+  constructor(users: Users, models: TextModels, now: () => number) {
     this.#users = users
-    this.#enrolmentModels = models
+    this.#models = models
     this.#now = now
-  }
-
-  /** How the users of a text are told apart. */
-  model(text: Text): TextModel {
-    const models = this.#enrolmentModels()
-    // Of the shipped prior there is one, whatever texts there are.
-    const key = text.prior === 'shipped' ? 'shipped' : text.id
-    const version = text.prior === 'shipped' ? '' : text.version
-    const held = this.#models.get(key)
-    if (held?.version === version && held.models === models) return held.model
-    const model = new TextModel(models, text.keys, text.prior, text.experience?.users)
-    this.#models.delete(key)
-    this.#models.set(key, { version, models, model })
-    if (this.#models.size > MOST_MODELS) this.#models.delete(this.#models.keys().next().value as string)
-    return model
   }
 
   /** Those of a text who can be recognised now. */
   async of(text: Text): Promise<Known> {
-    const models = this.#enrolmentModels()
-    const model = this.model(text)
+    const models = this.#models.current()
+    const model = this.#models.of(text)
     let held = this.#held.get(text.id)
     const asleep = held !== undefined && this.#now() - held.synced > MOST_ASLEEP_MS
     if (held?.model !== model || asleep) held = this.#load(text, model)
@@ -93,7 +73,7 @@ export class Galleries {
     await this.#sync(held)
     this.#forget()
     // Models that were exchanged meanwhile are gone before they could be asked.
-    return this.#enrolmentModels() === models ? held : this.of(text)
+    return this.#models.current() === models ? held : this.of(text)
   }
 
   /** Has the next question see what was just changed. */
@@ -104,7 +84,6 @@ export class Galleries {
 
   drop({ id }: Text): void {
     this.#held.delete(id)
-    this.#models.delete(id)
   }
 
   /** Has nothing in memory of whom other processes have deleted, of texts that nobody asks for, too. */
@@ -198,11 +177,9 @@ function put({ model, gallery, ready, ids }: Held, user: string, read: User | un
     ready.delete(user)
     return
   }
-  const { id } = (read as User).value
-  ids.add(id)
-  const rows = samples.map(({ row }) => row)
-  const template = model.template(rows)
-  gallery.set(user, template)
+  const { value } = read as User
+  ids.add(value.id)
+  gallery.set(user, templateOf(model, value))
   const expires = read?.expires === undefined ? Number.POSITIVE_INFINITY : read.expires * 1000
-  ready.set(user, { id, template, samples: samples.length, expires, rows })
+  ready.set(user, { id: value.id, expires, rows: samples.map(({ row }) => row) })
 }

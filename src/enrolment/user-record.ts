@@ -1,5 +1,6 @@
 import type { FeatureRow } from '../keystroke/times.js'
 import type { Keystroke } from '../schemas/sample.js'
+import type { Template } from '../templates/template.js'
 
 /** A typing of a user, as it is kept: what templates are made of, and only where that is wanted its times. */
 export interface Sample {
@@ -20,28 +21,38 @@ export interface Matches {
   margin: number
 }
 
+/** The template of a user's samples, and what it was made with beside them (`TextModel.basis`). */
+export interface KeptTemplate extends Template {
+  basis: string
+}
+
 /** A user of a text, as they are sealed. Its id is new with every enrolment: what came before is nothing to it. */
 export interface UserRecord {
   id: string
   created: string
   updated: string
   samples: Sample[]
+  /** To make it takes longer than to read it, for ten thousand users at once. */
+  template?: KeptTemplate | undefined
   matches?: Matches | undefined
   /** When those were last written. */
   noted?: string | undefined
 }
 
-type Head = Omit<UserRecord, 'samples'> & {
+type Head = Omit<UserRecord, 'samples' | 'template'> & {
   samples: (Omit<Sample, 'row' | 'keystrokes'> & { width: number; keys: number })[]
+  template?: { basis: string; width: number } | undefined
 }
 
 /**
- * The record as bytes: length of the head, the head as JSON, then of each sample its row (float32) and its press and
- * release times (float64), little-endian. Ten thousand records are read at once: JSON of all numbers would take seconds.
+ * The record as bytes: length of the head, the head as JSON, the rows of all samples, centres and spreads of the template (all
+ * float32), the press and release times of all samples (float64), little-endian. Ten thousand records are read at once: JSON of
+ * all numbers would take seconds.
  */
-export function encodeUser({ samples, ...rest }: UserRecord): Uint8Array {
+export function encodeUser({ samples, template, ...rest }: UserRecord): Uint8Array {
   const head: Head = {
     ...rest,
+    template: template && { basis: template.basis, width: template.centre.length },
     samples: samples.map(({ row, keystrokes = [], ...sample }) => ({
       ...sample,
       width: row.length,
@@ -49,14 +60,19 @@ export function encodeUser({ samples, ...rest }: UserRecord): Uint8Array {
     })),
   }
   const json = Buffer.from(JSON.stringify(head))
-  const size = head.samples.reduce((sum, { width, keys }) => sum + 4 * width + 16 * keys, 0)
-  const bytes = Buffer.alloc(4 + json.length + size)
+  const rows = samples.map(({ row }) => row)
+  if (template !== undefined) rows.push(template.centre, template.spread)
+  const size = rows.reduce((sum, row) => sum + row.byteLength, 0)
+  const times = head.samples.reduce((sum, { keys }) => sum + 16 * keys, 0)
+  const bytes = Buffer.alloc(4 + json.length + size + times)
   bytes.writeUInt32LE(json.length)
   bytes.set(json, 4)
   let at = 4 + json.length
-  for (const { row, keystrokes = [] } of samples) {
+  for (const row of rows) {
     bytes.set(bytesOf(row), at)
-    at += 4 * row.length
+    at += row.byteLength
+  }
+  for (const { keystrokes = [] } of samples) {
     for (const { press, release } of keystrokes) {
       at = bytes.writeDoubleLE(press, at)
       at = bytes.writeDoubleLE(release, at)
@@ -69,19 +85,31 @@ export function encodeUser({ samples, ...rest }: UserRecord): Uint8Array {
 export function decodeUser(sealed: Uint8Array): UserRecord {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
   const length = bytes.readUInt32LE()
-  const { samples, ...rest } = JSON.parse(bytes.toString('utf8', 4, 4 + length)) as Head
+  const { samples, template, ...rest } = JSON.parse(bytes.toString('utf8', 4, 4 + length)) as Head
   let at = 4 + length
+  const width = samples.reduce((sum, { width }) => sum + width, 0) + 2 * (template?.width ?? 0)
+  // One for all: ten thousand are read at once, and each piece of memory of its own is work to give back.
+  const numbers = new Float32Array(width)
+  bytesOf(numbers).set(bytes.subarray(at, at + numbers.byteLength))
+  at += numbers.byteLength
+  let start = 0
+  const next = (width: number) => {
+    start += width
+    return numbers.subarray(start - width, start)
+  }
   return {
     ...rest,
-    samples: samples.map(({ width, keys, ...sample }) => {
-      const row = new Float32Array(width)
-      bytesOf(row).set(bytes.subarray(at, at + 4 * width))
-      at += 4 * width
-      const keystrokes: Keystroke[] = []
-      for (let i = 0; i < keys; i++, at += 16) {
-        keystrokes.push({ press: bytes.readDoubleLE(at), release: bytes.readDoubleLE(at + 8) })
-      }
-      return { ...sample, row, ...(keys > 0 && { keystrokes }) }
+    samples: samples.map(({ id, at: moment, source, width, keys }) => {
+      const sample = { id, at: moment, source, row: next(width) }
+      if (keys === 0) return sample
+      const keystrokes = Array.from({ length: keys }, (): Keystroke => {
+        at += 16
+        return { press: bytes.readDoubleLE(at - 16), release: bytes.readDoubleLE(at - 8) }
+      })
+      return { ...sample, keystrokes }
+    }),
+    ...(template !== undefined && {
+      template: { basis: template.basis, centre: next(template.width), spread: next(template.width) },
     }),
   }
 }

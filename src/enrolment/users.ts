@@ -3,7 +3,7 @@ import { coded } from '../errors.js'
 import type { Change, Store } from '../stores/store.js'
 import { type Read, SealedRecords } from './sealed-records.js'
 import type { Text } from './texts.js'
-import { decodeUser, encodeUser, type UserRecord } from './user-record.js'
+import { decodeUser, encodeUser, type KeptTemplate, type Sample, type UserRecord } from './user-record.js'
 import type { Vault } from './vault.js'
 
 /** How often a change is tried again that somebody else was faster with. */
@@ -18,10 +18,21 @@ export class Users {
   readonly #records: SealedRecords<UserRecord>
   readonly #now: () => number
   readonly #retentionMs: number
+  readonly #template: (text: Text, samples: readonly Sample[]) => KeptTemplate | undefined
 
-  /** @param retentionMs after which a user is deleted, unless changed before; 0 for never */
-  constructor(store: Store, vault: Vault, now: () => number, retentionMs: number) {
+  /**
+   * @param template what is kept as the template of samples
+   * @param retentionMs after which a user is deleted, unless changed before; 0 for never
+   */
+  constructor(
+    store: Store,
+    vault: Vault,
+    template: (text: Text, samples: readonly Sample[]) => KeptTemplate | undefined,
+    now: () => number,
+    retentionMs: number,
+  ) {
     this.#store = store
+    this.#template = template
     this.#records = new SealedRecords(store, vault, { encode: encodeUser, decode: decodeUser })
     this.#now = now
     this.#retentionMs = retentionMs
@@ -71,8 +82,9 @@ export class Users {
   ): Promise<User | undefined> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const found = await this.find(text, user)
-      const value = await change(found)
-      if (value === undefined) return found
+      const changed = await change(found)
+      if (changed === undefined) return found
+      const value = this.#templated(text, changed)
       const expires = this.#expires(value)
       const expected = found?.version
       const version = await this.#records.put(partitionOf(text), user, value, { expected, expires })
@@ -106,6 +118,12 @@ export class Users {
 
   moment(): string {
     return new Date(this.#now()).toISOString()
+  }
+
+  /** With the template of the samples that are in it now. */
+  #templated(text: Text, { template: _, ...record }: UserRecord): UserRecord {
+    const template = this.#template(text, record.samples)
+    return template === undefined ? record : { ...record, template }
   }
 
   /** Unix seconds: what is noted of a user but changes nothing of them leaves it as it was. */

@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto'
 import { coded } from '../errors.js'
 import type { FeatureRow } from '../keystroke/times.js'
 import { type DecisionPoint, type EnrolmentArtefact, floats } from './artefact.js'
 import { counterparts, expand, kindsOf, widthOf } from './expansion.js'
 import { type Comparer, Gallery, Weighing } from './gallery.js'
-import { median, type Population, type Template, templateOf } from './template.js'
+import { median, type Population, type Template, type TemplateConstants, Templates } from './template.js'
 
 /** What a text is compared with: the population that the models were trained on, or one for texts of any length. */
 export type Prior = 'shipped' | 'general'
@@ -26,6 +27,9 @@ export interface Rival {
 /** The fewest typings that make a template. */
 export const FEWEST_SAMPLES = 3
 
+/** 96 bits. */
+const BASIS_DIGITS = 16
+
 /** What answers say has answered. */
 export const MODEL = 'enrolment'
 
@@ -40,8 +44,12 @@ export class TextModel {
   readonly keys: number
   readonly prior: Prior
   readonly version: string
+  /** What its templates are made with, beside typings: those of another basis are others. */
+  readonly basis: string
   readonly #artefact: EnrolmentArtefact
-  readonly #population: Population
+  readonly #templates: Templates
+  /** What the typings of a user are expanded into. */
+  readonly #expanded: Float64Array[] = []
   readonly #weighing: Weighing
   readonly #points: readonly DecisionPoint[]
   readonly #comparer: Comparer
@@ -58,7 +66,8 @@ export class TextModel {
     this.#artefact = artefact
     const { population, weights } =
       prior === 'shipped' ? shippedPopulation(artefact) : generalPopulation(artefact, keys, experience)
-    this.#population = population
+    this.#templates = new Templates(population, artefact.constants)
+    this.basis = hashOf(keys, artefact.constants, population)
     this.#weighing = new Weighing(weights, artefact.constants.degrees)
     this.#points = prior === 'shipped' ? artefact.decision.points : generalPoints(artefact, keys)
     this.#comparer = compare
@@ -73,8 +82,11 @@ export class TextModel {
 
   /** The template of a user, from the `timings` rows of their typings. */
   template(rows: readonly FeatureRow[]): Template {
-    const expanded = rows.map((row) => expand(row, this.keys))
-    return templateOf(expanded, this.#population, this.#artefact.constants)
+    const expanded = rows.map((row, i) => {
+      this.#expanded[i] ??= new Float64Array(widthOf(this.keys))
+      return expand(row, this.keys, this.#expanded[i])
+    })
+    return this.#templates.of(expanded)
   }
 
   /**
@@ -242,6 +254,13 @@ export class TextModel {
   #divisor(attempts: number): number {
     return 1 + (attempts - 1) * this.#artefact.decision.correlation
   }
+}
+
+function hashOf(keys: number, constants: TemplateConstants, population: Population): string {
+  const { median, middle, deviation, slope } = population
+  const hash = createHash('sha256').update(JSON.stringify([keys, Object.entries(constants).sort()]))
+  for (const numbers of [median, middle, deviation, slope]) hash.update(numbers)
+  return hash.digest('base64url').slice(0, BASIS_DIGITS)
 }
 
 /** The places of the greatest, the greatest first, equal ones by the users' ids. */

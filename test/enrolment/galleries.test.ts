@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Enrolment, Typed } from '../../src/enrolment/enrolment.js'
 import { Galleries } from '../../src/enrolment/galleries.js'
+import { TextModels } from '../../src/enrolment/text-models.js'
 import type { Text } from '../../src/enrolment/texts.js'
 import type { User, Users } from '../../src/enrolment/users.js'
 import { timingsRow } from '../../src/keystroke/features.js'
@@ -283,11 +284,7 @@ t.test(
   'of more users than are held at once the texts are forgotten that nobody asked for the longest',
   async (t) => {
     const { users, loaded } = madeUp({ one: 1200, two: 7, many: 100_001 })
-    const galleries = new Galleries(
-      users,
-      () => models,
-      () => 0,
-    )
+    const galleries = new Galleries(users, new TextModels(() => models), () => 0)
     const ask = async (id: string) => (await galleries.of(general(id))).ready.size
     t.same([await ask('one'), await ask('two'), await ask('one')], [1200, 7, 1200])
     t.same(loaded, ['one', 'two'], 'in pages')
@@ -298,23 +295,3 @@ t.test(
     t.same(loaded, ['one', 'two', 'many', 'two', 'one'])
   },
 )
-
-t.test('only so many texts have their model in memory, one of the shipped text for all', (t) => {
-  const { users } = madeUp({})
-  const galleries = new Galleries(
-    users,
-    () => models,
-    () => 0,
-  )
-  const shipped = (id: string) => ({ id, keys: 13, prior: 'shipped', version: id }) as Text
-  t.equal(galleries.model(shipped('a')), galleries.model(shipped('b')))
-  const first = galleries.model(general('0'))
-  t.equal(galleries.model(general('0')), first)
-  for (let i = 1; i <= 1000; i++) galleries.model(general(`${i}`))
-  t.not(galleries.model(general('0')), first)
-  const kept = galleries.model(general('999'))
-  t.equal(galleries.model(general('999')), kept)
-  t.not(galleries.model({ ...general('999'), version: '2' }), kept, 'one that has learned is another')
-  galleries.drop(general('998'))
-  t.end()
-})

@@ -17,12 +17,22 @@ const sample = fc.record(
   },
   { noNullPrototype: true, requiredKeys: ['id', 'at', 'source', 'row'] },
 )
+const floats = (length: number) =>
+  fc
+    .array(fc.float({ noNaN: true }), { minLength: length, maxLength: length })
+    .map((numbers) => Float32Array.from(numbers))
+const template = fc
+  .nat(110)
+  .chain((width) =>
+    fc.record({ basis: fc.base64String(), centre: floats(width), spread: floats(width) }, PLAIN),
+  )
 const record: fc.Arbitrary<UserRecord> = fc.record(
   {
     id: fc.uuid(),
     created: moment,
     updated: moment,
     samples: fc.array(sample, { maxLength: 20 }),
+    template,
     matches: fc.record({ count: fc.nat(), margin: time.map((margin) => margin + 0) }, PLAIN),
     noted: moment,
   },

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Text } from '../../src/enrolment/texts.js'
-import type { UserRecord } from '../../src/enrolment/user-record.js'
+import type { KeptTemplate, Sample, UserRecord } from '../../src/enrolment/user-record.js'
 import { Users } from '../../src/enrolment/users.js'
 import { Vault } from '../../src/enrolment/vault.js'
 import { openSqlite } from '../../src/stores/sqlite.js'
@@ -16,11 +16,18 @@ const TEXT = { id: 'text-1', name: 'login' } as Text
 const OTHER = { id: 'text-2', name: 'login' } as Text
 const DAY_MS = 24 * 3_600_000
 
+/** Says of which samples it is. */
+const template = ({ id }: Text, samples: readonly Sample[]): KeptTemplate | undefined => {
+  if (samples.length < 3) return undefined
+  const centre = Float32Array.from(samples, (sample) => sample.id.charCodeAt(0))
+  return { basis: id, centre, spread: centre }
+}
+
 async function open(t: Test, retentionMs = 0, through = (store: Store) => store) {
   const clock = clockFrom()
   const store = await openSqlite(t.testdir(), clock)
   t.teardown(() => store.close())
-  const users = new Users(through(store), Vault.of([KEY]), clock.now, retentionMs)
+  const users = new Users(through(store), Vault.of([KEY]), template, clock.now, retentionMs)
   /** Notes one sample more. */
   const add = (user: string, id: string, text = TEXT) =>
     users.change(text, user, (found) => {
@@ -44,6 +51,34 @@ t.test('a user is made with the first change, and changed by the next', async (t
   t.same(await users.change(TEXT, 'anna', () => undefined), changed, 'or left as it is')
   t.equal(await users.change(TEXT, 'ben', () => undefined), undefined)
   t.equal(await users.count(TEXT), 1)
+})
+
+t.test('with their samples the template is kept that is made of them, and of no others', async (t) => {
+  const { users, add } = await open(t)
+  const kept = async () => {
+    const { template } = (await users.get(TEXT, 'anna')).value
+    return (
+      template && [
+        template.basis,
+        ...[template.centre, template.spread].map((one) => String.fromCharCode(...one)),
+      ]
+    )
+  }
+  await add('anna', 'a')
+  await add('anna', 'b')
+  t.equal(await kept(), undefined)
+  await add('anna', 'c')
+  await add('anna', 'd')
+  t.same(await kept(), ['text-1', 'abcd', 'abcd'])
+  const without = async (gone: string) =>
+    users.change(TEXT, 'anna', (found) => {
+      const record = found?.value as UserRecord
+      return { ...record, samples: record.samples.filter(({ id }) => id !== gone) }
+    })
+  await without('b')
+  t.same(await kept(), ['text-1', 'acd', 'acd'])
+  await without('c')
+  t.equal(await kept(), undefined)
 })
 
 t.test('users are those of a text, and what was of another of that name is not near', async (t) => {

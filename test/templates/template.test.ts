@@ -1,5 +1,5 @@
 import t from 'tap'
-import { median, type Population, type TemplateConstants, templateOf } from '../../src/templates/template.js'
+import { median, type Population, type TemplateConstants, Templates } from '../../src/templates/template.js'
 
 const CONSTANTS: TemplateConstants = {
   degrees: 2,
@@ -20,10 +20,8 @@ const POPULATION: Population = {
 }
 
 const made = (...rows: [number, number][]) => {
-  const { centre, spread } = templateOf(
+  const { centre, spread } = new Templates(POPULATION, CONSTANTS).of(
     rows.map((row) => Float64Array.from(row)),
-    POPULATION,
-    CONSTANTS,
   )
   return { centre: [...centre], spread: [...spread] }
 }
@@ -104,7 +102,7 @@ t.test('the location is found by reweighting from the median, and of two typings
   const at = (steps: number, ...values: number[]) => {
     const population = { ...POPULATION, deviation: Float64Array.of(1, 1) }
     const rows = values.map((value) => Float64Array.of(value, 0))
-    return templateOf(rows, population, { ...CONSTANTS, steps, priorTypings: 0 }).centre[0] as number
+    return new Templates(population, { ...CONSTANTS, steps, priorTypings: 0 }).of(rows).centre[0] as number
   }
   t.equal(at(5, 1, 4), 2.5)
   t.equal(at(5, 5, 5, 5), 5)

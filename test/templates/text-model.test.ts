@@ -89,6 +89,30 @@ t.test('of equal users the one comes first whose id does', async (t) => {
   }
 })
 
+t.test('models have one basis where their templates of the same typings are the same', (t) => {
+  const experience = (users: number) =>
+    new TextModel(models, 5, 'general').experience(times(users, (i) => rowsOf(i, 3, 5)))
+  const changed = (constants: Partial<typeof artefact.constants>) => ({
+    ...models,
+    artefact: { ...artefact, constants: { ...artefact.constants, ...constants } },
+  })
+  const all = [
+    shipped,
+    new TextModel(models, artefact.keys, 'general'),
+    new TextModel(models, 5, 'general'),
+    new TextModel(models, 5, 'general', experience(2)),
+    new TextModel(models, 5, 'general', experience(3)),
+    new TextModel(changed({ steps: 4 }), artefact.keys, 'shipped'),
+    new TextModel(changed({ ownShare: 0.25 }), artefact.keys, 'shipped'),
+  ]
+  t.equal(new Set(all.map(({ basis }) => basis)).size, all.length)
+  const decision = { ...artefact.decision, own: 2 }
+  const otherwise = { ...models, artefact: { ...artefact, version: 'another', decision } }
+  t.equal(new TextModel(otherwise, artefact.keys, 'shipped').basis, shipped.basis)
+  t.equal(new TextModel(models, 5, 'general', experience(3)).basis, all[4]?.basis)
+  t.end()
+})
+
 t.test('attempts are fused by their sum and how far they repeat each other', async (t) => {
   const rows = rowsOf(1, 3)
   const alone = await Promise.all(rows.map((row) => cohortOf(shipped, [row])))
