@@ -22,7 +22,7 @@ for (const count of users.map(Number)) {
       const types = typist(random)
       const typings = Array.from({ length: SAMPLES }, () => {
         const { keystrokes } = types()
-        return { keystrokes, times: timesOf(keystrokes, KEYS) }
+        return { keystrokes, times: timesOf(keystrokes, KEYS), at: '' }
       })
       await enrolment.enrol(text, `user-${user}`, typings, nothing)
     }

@@ -1,4 +1,3 @@
-import { coded } from '../errors.js'
 import type { FeatureRow } from '../keystroke/times.js'
 import { isReplay } from './replays.js'
 
@@ -12,23 +11,24 @@ export class Heard {
   readonly #of = new Map<string, { rows: FeatureRow[]; awaited: FeatureRow[]; at: number }>()
 
   /**
+   * Remembers typings, unless one of them is one of those known, of those heard, or of the others.
    * @param open whether another attempt is asked for, with which these come again
-   * @throws KSR_REPLAYED where one of the typings is one of those known, of those heard, or of the others
+   * @returns which one it is, −1 for none
    */
-  refuse(
+  hear(
     of: string,
     rows: readonly FeatureRow[],
     known: readonly FeatureRow[],
     now: number,
     open: boolean,
-  ): void {
+  ): number {
     const { rows: heard, awaited } = this.#of.get(of) ?? { rows: [], awaited: [] }
     const replay = rows.findIndex((row, i) => {
       // Those awaited come again in front of one that is new, and else are replays themselves.
       const others = i < rows.length - 1 ? [] : awaited
       return isReplay(row, [...known, ...heard, ...others, ...rows.slice(0, i)])
     })
-    if (replay !== -1) throw replayed(replay, rows.length)
+    if (replay !== -1) return replay
     const latest = [...rows, ...awaited]
     this.#of.delete(of)
     this.#of.set(of, {
@@ -37,6 +37,7 @@ export class Heard {
       at: now,
     })
     if (this.#of.size > MOST_LISTENERS) this.#of.delete(this.#of.keys().next().value as string)
+    return -1
   }
 
   forget(of: string): void {
@@ -58,9 +59,4 @@ export class Heard {
       this.#of.delete(of)
     }
   }
-}
-
-/** The error of a typing that was sent before, of so many. */
-export function replayed(typing: number, of: number): Error {
-  return coded('KSR_REPLAYED', [], { at: of === 1 ? '/keystrokes' : `/attempts/${typing}` })
 }

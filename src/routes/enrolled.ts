@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { timingsRow } from '../keystroke/features.js'
 import {
   AskHeaders,
   EnrolledClaimBody,
@@ -41,11 +40,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const enrolment = await app.enrolment()
       const text = await enrolment.text(request.caller, request.params.text)
       const { typings, quality } = typedOf(app, request.body, text.keys)
-      const answer = await enrolment.identify(
-        text,
-        typings.map(({ times }) => timingsRow(times)),
-        request.query,
-      )
+      const answer = await enrolment.recogniser.identify(text, typings, request.query)
       request.audited = { user: String(answer.user), outcome: answer.decision as string }
       return { ...answer, quality }
     },
@@ -77,8 +72,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
         samples,
         async (sample) => {
           const { typings, quality } = typedOf(app, sample, text.keys)
-          const rows = typings.map(({ times }) => timingsRow(times))
-          return { ...(await enrolment.identify(text, rows, request.query, heard)), quality }
+          return { ...(await enrolment.recogniser.identify(text, typings, request.query, heard)), quality }
         },
         (sample, pointer) => `/samples/${sample}${pointer}`,
       ).catch((error) => {
@@ -112,7 +106,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const { typings, quality } = typedOf(app, body, text.keys)
       request.audited = { user: body.user }
       const answer = await app.claims.decide([caller, text.id, body.user], () =>
-        enrolment.verify(text, body.user, typings, query, quality),
+        enrolment.recogniser.verify(text, body.user, typings, query, quality),
       )
       request.audited.outcome = answer.match ? 'match' : 'no match'
       return { ...answer, quality }

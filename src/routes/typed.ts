@@ -1,9 +1,10 @@
 import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import type { Typed } from '../enrolment/typed.js'
 import { quality } from '../keystroke/quality.js'
 import { type Times, typingsOf } from '../keystroke/times.js'
 import type { Quality } from '../schemas/recognition.js'
-import type { Attempts, Keystroke, Typing } from '../schemas/sample.js'
+import type { Attempts, Typing } from '../schemas/sample.js'
 
 /**
  * The typings of a body, their times and what is odd about them.
@@ -13,9 +14,12 @@ export function typedOf(
   app: FastifyInstance,
   body: Typing | Static<typeof Attempts>,
   keys: number,
-): { typings: { times: Times; keystrokes: readonly Keystroke[] }[]; quality: Quality[] } {
+): { typings: Typed[]; quality: Quality[] } {
   const times = typingsOf(body, keys)
-  const sent = 'attempts' in body ? body.attempts : [body]
-  const typings = times.map((times, i) => ({ times, keystrokes: (sent[i] as Typing).keystrokes }))
+  const sent =
+    'attempts' in body
+      ? body.attempts.map(({ keystrokes }, i) => ({ keystrokes, at: `/attempts/${i}` }))
+      : [{ keystrokes: body.keystrokes, at: '/keystrokes' }]
+  const typings = sent.map((typing, i) => ({ ...typing, times: times[i] as Times }))
   return { typings, quality: quality(times, app.models.ranges) }
 }

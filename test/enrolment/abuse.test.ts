@@ -93,7 +93,8 @@ t.test('whoever climbs the score of claims is paused before they match', async (
     const template = model.template(value.samples.map(({ row }) => row))
     const same = await model.sameUser(template)
     const { threshold } = model.verificationPoint(model.pointOf(5, 1), 0.01)
-    const claim = (keystrokes: Keystroke[]) => enrolment.verify(text, user, typed(keystrokes), {}, [])
+    const claim = (keystrokes: Keystroke[]) =>
+      enrolment.recogniser.verify(text, user, typed(keystrokes), {}, [])
     asked.fine.push(
       await climb(MOST, i, async (keystrokes) => {
         const rows = typed(keystrokes).map(({ times }) => timingsRow(times))

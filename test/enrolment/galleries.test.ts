@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Enrolment, Typed } from '../../src/enrolment/enrolment.js'
+import type { Enrolment } from '../../src/enrolment/enrolment.js'
 import { Galleries } from '../../src/enrolment/galleries.js'
 import { TextModels } from '../../src/enrolment/text-models.js'
 import type { Text } from '../../src/enrolment/texts.js'
@@ -30,11 +30,10 @@ async function twoProcesses(t: Test, limits = {}) {
 const text = async (enrolment: Enrolment, name = 'login', keys = 13) =>
   (await enrolment.putText('', name, { keys }, anyVersion)).text
 const typings = (type: ReturnType<typeof person>, count = 3) => typed(...times(count, type))
-const rowsOf = (typings: Typed[]) => typings.map(({ times }) => timingsRow(times))
 /** Whom a typing is taken for; with how they are known. */
 const whose = async (enrolment: Enrolment, type: ReturnType<typeof person>, name = 'login') => {
   const found = await enrolment.text('', name)
-  return (await enrolment.identify(found, rowsOf(typings(type, 1)), {})).user
+  return (await enrolment.recogniser.identify(found, typings(type, 1), {})).user
 }
 
 t.test('whom another process enrols is recognised within a second, and one’s own at once', async (t) => {
@@ -216,7 +215,7 @@ t.test('models that are exchanged are used from then on, by who was waiting, too
   const anna = person(1)
   const login = await text(enrolment)
   await enrolment.enrol(login, 'anna', typings(anna), anyVersion)
-  const version = async () => (await enrolment.identify(login, rowsOf(typings(anna, 1)), {})).version
+  const version = async () => (await enrolment.recogniser.identify(login, typings(anna, 1), {})).version
   t.equal(await version(), models.artefact.version)
   current = others
   t.equal(await version(), 'another00000', 'from one question to the next')
@@ -233,7 +232,7 @@ t.test('requests that know a text as it was and as it is answer side by side', a
   const learned = await enrolment.text('', 'motto')
   t.ok(learned.experience)
   t.notOk(motto.experience)
-  const ask = (known: Text) => enrolment.identify(known, rowsOf(typings(person(7, 5), 1)), {})
+  const ask = (known: Text) => enrolment.recogniser.identify(known, typings(person(7, 5), 1), {})
   const answers = await Promise.all([ask(motto), ask(learned), ask(motto), ask(learned)])
   t.equal(answers.length, 4)
 })
@@ -251,7 +250,7 @@ t.test(
     await other.refresh()
     await one.deleteUser(login, 'u0', anyVersion)
     // Without a look at what is stored.
-    t.equal((await other.identify(login, rowsOf(typings(types[1], 1)), {})).user, 'u0')
+    t.equal((await other.recogniser.identify(login, typings(types[1], 1), {})).user, 'u0')
   },
 )
 

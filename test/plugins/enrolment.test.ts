@@ -3,10 +3,9 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { timingsRow } from '../../src/keystroke/features.js'
-import { timesOf } from '../../src/keystroke/times.js'
 import { build } from '../fixtures/build.js'
 import { startDynamo } from '../fixtures/dynamo.js'
+import { typed } from '../fixtures/enrolment.js'
 import { captureLog } from '../fixtures/log.js'
 import { copyModels, putModels, TYPISTS } from '../fixtures/models.js'
 import { person, times } from '../fixtures/people.js'
@@ -173,7 +172,7 @@ t.test(
     putModels(MODEL_DIR, TYPISTS)
     await app.reload()
     isProblem(t, await ask('GET', ''), 503, 'KSR_NO_ENROLMENT')
-    const late = enrolment.identify(text, [timingsRow(timesOf(type(), 13))], {})
+    const late = enrolment.recogniser.identify(text, typed(type()), {})
     await t.rejects(late, { code: 'KSR_NO_ENROLMENT' }, 'nor is who was asking answered')
     putModels(MODEL_DIR, shipped)
     await app.reload()

@@ -148,6 +148,28 @@ t.test('a typing that somebody was recognised by is not taken twice', async (t) 
   )
 })
 
+t.test('a typing that is not taken twice is named as it was sent', async (t) => {
+  const { ask, enrolled } = await service(t)
+  const [type] = await enrolled(1)
+  const [claimed, added] = [type(), type()]
+  await ask('POST', '/login/verify', { user: 'u0', keystrokes: claimed })
+  await ask('POST', '/login/users/u0/samples', { keystrokes: added })
+  for (const [path, keystrokes, user] of [
+    ['/login/verify', claimed, { user: 'u0' }],
+    ['/login/identify', claimed, {}],
+    ['/login/users/u0/samples', added, {}],
+  ] as const) {
+    const alone = await ask('POST', path, { ...user, keystrokes })
+    isProblem(t, alone, 409, 'KSR_REPLAYED', '/keystrokes')
+    const attempt = await ask('POST', path, { ...user, attempts: [{ keystrokes }] })
+    isProblem(t, attempt, 409, 'KSR_REPLAYED', '/attempts/0')
+  }
+  const batch = await ask('POST', '/login/identify/batch', {
+    samples: [typing(type), { attempts: [{ keystrokes: claimed }] }],
+  })
+  isProblem(t, batch, 409, 'KSR_REPLAYED', '/samples/1/attempts/0')
+})
+
 t.test('after false claims in a row a user can not be claimed for a while; others can', async (t) => {
   const { ask, enrolled } = await service(t, { VERIFY_FAILURES: '3' })
   const types = await enrolled(2)
