@@ -212,24 +212,34 @@ export class Enrolment {
 
   /**
    * Enrols whoever of an archive is not enrolled yet.
+   * @param each is told of everybody as soon as they are enrolled, or found to be there
    * @throws KSR_ARCHIVE where it is of other keys, was altered, or was sealed with another key; KSR_LIMIT
    */
-  async imported(text: Text, archive: Archive): Promise<{ imported: number; kept: string[] }> {
+  async imported(
+    text: Text,
+    archive: Archive,
+    each: (user: string, enrolled: boolean) => void = () => {},
+  ): Promise<{ imported: number; kept: string[] }> {
     const records = openArchive(this.vault, text.keys, archive)
     const kept: string[] = []
-    for (const [user, { samples }] of records) {
-      let there = false
-      await this.#users.change(text, user, async (found) => {
-        there = found !== undefined
-        if (there) return undefined
-        await this.#checkRoom(text)
-        return { ...this.#users.made(), samples }
-      })
-      if (there) kept.push(user)
-      else await this.#refuseIfGone(text, user)
+    try {
+      for (const [user, { samples }] of records) {
+        let there = false
+        await this.#users.change(text, user, async (found) => {
+          there = found !== undefined
+          if (there) return undefined
+          await this.#checkRoom(text)
+          return { ...this.#users.made(), samples }
+        })
+        if (there) kept.push(user)
+        else await this.#refuseIfGone(text, user)
+        each(user, !there)
+      }
+    } finally {
+      // Where there is no room for all, those before are enrolled.
+      this.#galleries.stale(text)
+      await this.#learning.learn(text)
     }
-    this.#galleries.stale(text)
-    await this.#learning.learn(text)
     return { imported: records.length - kept.length, kept }
   }
 

@@ -7,8 +7,8 @@ declare module 'fastify' {
     audit?: string
   }
   interface FastifyRequest {
-    /** What only the handler knows of it for the audit log: whom it was about, and what came of it. */
-    audited: { user?: string; outcome?: string } | undefined
+    /** What only the handler knows of it for the audit log: whom it was about, and what came of it for each. */
+    audited: { user: string; outcome?: string }[] | undefined
   }
 }
 
@@ -22,12 +22,17 @@ export const audit = fp(async (app: FastifyInstance) => {
     const { audit: action } = request.routeOptions.config
     if (action === undefined) return
     const { text, user, sample } = request.params as Record<string, string>
-    const outcome =
-      request.audited?.outcome ?? (reply.statusCode < 400 ? 'done' : `refused (${reply.statusCode})`)
-    const about = { text, user: request.audited?.user ?? user, sample }
-    const audit = { action, ...about, outcome }
+    const refused = reply.statusCode >= 400
+    const end = refused ? `refused (${reply.statusCode})` : 'done'
+    const audited: { user?: string; outcome?: string }[] = [...(request.audited ?? [])]
+    // Beside what it did before it was refused.
+    const isSaid = audited.length > 0 && (!refused || audited.some(({ outcome }) => outcome === undefined))
+    if (!isSaid) audited.push({})
     // Whatever else is logged: that it goes only where nothing at all does is a choice of its own.
     const log = app.log.level === 'silent' ? request.log : request.log.child({}, { level: 'info' })
-    log.info({ audit }, 'audit')
+    for (const one of audited) {
+      const audit = { action, text, user: one.user ?? user, sample, outcome: one.outcome ?? end }
+      log.info({ audit }, 'audit')
+    }
   })
 })

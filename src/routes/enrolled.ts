@@ -41,7 +41,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const text = await enrolment.text(request.caller, request.params.text)
       const { typings, quality } = typedOf(app, request.body, text.keys)
       const answer = await enrolment.recogniser.identify(text, typings, request.query)
-      request.audited = { user: String(answer.user), outcome: answer.decision as string }
+      request.audited = [audited(answer)]
       return { ...answer, quality }
     },
   )
@@ -80,6 +80,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
         for (const withdraw of heard) withdraw()
         throw error
       })
+      request.audited = predictions.map(audited)
       return { predictions }
     },
   )
@@ -104,12 +105,18 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const { caller, params, body, query } = request
       const text = await enrolment.text(caller, params.text)
       const { typings, quality } = typedOf(app, body, text.keys)
-      request.audited = { user: body.user }
+      const claim: { user: string; outcome?: string } = { user: body.user }
+      request.audited = [claim]
       const answer = await app.claims.decide([caller, text.id, body.user], () =>
         enrolment.recogniser.verify(text, body.user, typings, query, quality),
       )
-      request.audited.outcome = answer.match ? 'match' : 'no match'
+      claim.outcome = answer.match ? 'match' : 'no match'
       return { ...answer, quality }
     },
   )
+}
+
+/** Of an answer what the audit log has. */
+function audited({ user, decision }: Pick<Recognition, 'user' | 'decision'>) {
+  return { user: String(user), outcome: decision as string }
 }

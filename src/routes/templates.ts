@@ -22,11 +22,13 @@ export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = 
         response: { 200: reference(Archive, 'So many of its users.'), ...problems(400, 404, 406, 414) },
       },
     },
-    async ({ caller, params, query }) => {
+    async (request) => {
+      const { caller, params, query } = request
       const enrolment = await app.enrolment()
       const text = await enrolment.text(caller, params.text)
       const { after, limit } = afterOf(query)
       const { archive, users } = await enrolment.exported(text, after, limit)
+      request.audited = users.map(({ key: user }) => ({ user }))
       return { ...archive, ...nextOf(users, limit, ({ key }) => key) }
     },
   )
@@ -50,7 +52,12 @@ export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = 
       const { caller, params, body } = request
       await app.charge(request, reply, Math.max(0, body.users.length - 1))
       const enrolment = await app.enrolment()
-      return enrolment.imported(await enrolment.text(caller, params.text), body)
+      const text = await enrolment.text(caller, params.text)
+      const audited: { user: string; outcome: string }[] = []
+      request.audited = audited
+      return enrolment.imported(text, body, (user, enrolled) => {
+        audited.push({ user, outcome: enrolled ? 'done' : 'kept' })
+      })
     },
   )
 }

@@ -1,10 +1,9 @@
 import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import type { Typed } from '../enrolment/typed.js'
 import { quality } from '../keystroke/quality.js'
 import { type Times, typingsOf } from '../keystroke/times.js'
 import type { Quality } from '../schemas/recognition.js'
-import type { Attempts, Typing } from '../schemas/sample.js'
+import type { Attempts, Keystroke, Typing } from '../schemas/sample.js'
 
 /**
  * The typings of a body, their times and what is odd about them.
@@ -14,7 +13,7 @@ export function typedOf(
   app: FastifyInstance,
   body: Typing | Static<typeof Attempts>,
   keys: number,
-): { typings: Typed[]; quality: Quality[] } {
+): { typings: { times: Times; keystrokes: readonly Keystroke[]; at: string }[]; quality: Quality[] } {
   const times = typingsOf(body, keys)
   const sent =
     'attempts' in body

@@ -797,6 +797,12 @@ t.test('a general text learns from whom it imports, too', async (t) => {
   const { text: copy } = await enrolment.putText('', 'copy', { keys: 5 }, anyVersion)
   await enrolment.imported(copy, archive)
   t.equal((await enrolment.text('', 'copy')).experience?.from.length, 2)
+  await enrolment.enrol(text, 'u2', typings(person(3, 5)), anyVersion)
+  const narrow = await open(t, { dir: join(t.testdir(), 'narrow'), length: 5, limits: { maxEnrolled: 2 } })
+  const three = (await enrolment.exported(text, '', 10)).archive
+  await t.rejects(narrow.enrolment.imported(narrow.text, three), { code: 'KSR_LIMIT' })
+  const { experience } = await narrow.enrolment.text('', 'login')
+  t.equal(experience?.from.length, 2, 'and from those for whom there was room')
 })
 
 t.test('what nobody of an archive is enrolled for teaches no text that is gone', async (t) => {

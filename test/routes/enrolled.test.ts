@@ -194,7 +194,7 @@ t.test('everything that is done with typings is noted: who, whom, when and what 
     await ask('POST', '/login/verify', { user: 'anna', ...typing(person(2)) })
     await ask('POST', '/login/verify', { user: 'nobody', ...typing(type) })
     await ask('POST', '/login/identify', typing(type))
-    await ask('POST', '/login/identify/batch', { samples: [typing(type)] })
+    await ask('POST', '/login/identify/batch', { samples: [typing(type), typing(person(2))] })
     const archive = (await ask('GET', '/login/templates')).json()
     await ask('POST', '/login/templates', archive)
     await ask('DELETE', `/login/users/anna/samples/${added[0]}`)
@@ -216,9 +216,10 @@ t.test('everything that is done with typings is noted: who, whom, when and what 
         { action: 'verify', text, user: 'anna', outcome: 'no match' },
         { action: 'verify', text, user: 'nobody', outcome: 'refused (404)' },
         { action: 'identify', text, user: 'anna', outcome: 'known' },
-        { action: 'identify', text, outcome: 'done' },
-        { action: 'export', text, outcome: 'done' },
-        { action: 'import', text, outcome: 'done' },
+        { action: 'identify', text, user: 'anna', outcome: 'known' },
+        { action: 'identify', text, user: 'anna', outcome: 'unknown' },
+        { action: 'export', text, user: 'anna', outcome: 'done' },
+        { action: 'import', text, user: 'anna', outcome: 'kept' },
         { action: 'delete-sample', text, user: 'anna', sample: added[0], outcome: 'done' },
         { action: 'delete-user', text, user: 'anna', outcome: 'done' },
         { action: 'delete-user', text, user: 'anna', outcome: 'refused (404)' },
@@ -231,6 +232,39 @@ t.test('everything that is done with typings is noted: who, whom, when and what 
       t.match(line, { level: 30, msg: 'audit', time: Number, reqId: /./ })
     }
   }
+})
+
+t.test('of an archive everybody is noted who was enrolled, of one that is refused, too', async (t) => {
+  const log = captureLog()
+  const { ask, enrolled } = await service(t, { MAX_ENROLLED: '2', LOG_LEVEL: 'error' }, { logTo: log.logTo })
+  await enrolled(2)
+  const two = (await ask('GET', '/login/templates')).json()
+  await ask('DELETE', '/login/users/u1')
+  await ask('POST', '/login/users/u2/samples', attempts(person(3), 3))
+  const other = (await ask('GET', '/login/templates')).json()
+  await ask('DELETE', '/login')
+  await ask('PUT', '/login', { keys: 13 })
+  const before = log.lines().length
+  await ask('POST', '/login/templates', other)
+  await ask('DELETE', '/login/users/u2')
+  await ask('POST', '/login/templates', two)
+  isProblem(t, await ask('POST', '/login/templates', other), 409, 'KSR_LIMIT')
+  const imports = log
+    .lines()
+    .slice(before)
+    .map(({ audit }) => audit)
+  const [action, text] = ['import', 'login']
+  t.same(
+    imports.filter((audit) => (audit as { action: string }).action === action),
+    [
+      { action, text, user: 'u0', outcome: 'done' },
+      { action, text, user: 'u2', outcome: 'done' },
+      { action, text, user: 'u0', outcome: 'kept' },
+      { action, text, user: 'u1', outcome: 'done' },
+      { action, text, user: 'u0', outcome: 'kept' },
+      { action, text, outcome: 'refused (409)' },
+    ],
+  )
 })
 
 t.test('where callers are known the audit says who it was', async (t) => {
