@@ -3,6 +3,7 @@
 //
 //   node bench/quality.mjs DATA [--splits 3] [--write]
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +17,8 @@ import { count } from './lib/options.mjs'
 import { table } from './lib/report.mjs'
 
 const REPORT = new URL('results/quality.md', import.meta.url)
+/** For the model card, which the trainer writes. */
+const FIGURES = new URL('results/quality.json', import.meta.url)
 const TRAIN = fileURLToPath(new URL('../training/train', import.meta.url))
 const UNSEEN = 30
 /** The service recognises nobody with fewer samples. */
@@ -32,16 +35,22 @@ const { values: options, positionals } = parseArgs({
 })
 const [path] = positionals
 if (path === undefined) throw new Error('the data set is missing')
-const [header, ...lines] = readFileSync(path, 'utf8').trimEnd().split(/\r?\n/)
+const data = readFileSync(path)
+const [header, ...lines] = data.toString().trimEnd().split(/\r?\n/)
 const byUser = grouped(lines)
 const splits = count(options, 'splits')
 
 /** By samples and attempts: what every claim was answered. */
 const asked = new Map()
 for (let split = 1; split <= splits; split++) await measure(split)
-const text = report()
+const measured = figures()
+const text = report(measured)
 console.log(text)
-if (options.write) writeFileSync(REPORT, text)
+if (options.write) {
+  const sha256 = createHash('sha256').update(data).digest('hex')
+  writeFileSync(REPORT, text)
+  writeFileSync(FIGURES, `${JSON.stringify({ data: sha256, splits, unseen: UNSEEN, measured }, null, 2)}\n`)
+}
 
 async function measure(split) {
   const random = randomness(split)
@@ -164,21 +173,29 @@ function share(claims, is) {
   return claims.filter(is).length / claims.length
 }
 
-function report() {
-  const rows = [...asked.values()].map(({ samples, attempts, points, first, identified }) => {
+function figures() {
+  return [...asked.values()].map(({ samples, attempts, points, first, identified }) => {
     const at = points.find(({ fmr }) => fmr === DEFAULT)
-    return [
+    return {
       samples,
       attempts,
-      at.genuine.length,
-      at.impostor.length,
-      percent(equalErrorRate(points)),
-      ...points.flatMap(({ genuine, impostor }) => [
-        percent(share(genuine, ({ match }) => !match)),
-        percent(share(impostor, ({ match }) => match)),
-      ]),
-      percent(first / identified),
-    ]
+      genuine: at.genuine.length,
+      impostor: at.impostor.length,
+      eer: rounded(equalErrorRate(points)),
+      points: points.map(({ fmr, genuine, impostor }) => ({
+        fmr,
+        fnmr: rounded(share(genuine, ({ match }) => !match)),
+        realisedFmr: rounded(share(impostor, ({ match }) => match)),
+      })),
+      rank1: rounded(first / identified),
+    }
+  })
+}
+
+function report(measured) {
+  const rows = measured.map(({ samples, attempts, genuine, impostor, eer, points, rank1 }) => {
+    const rates = points.flatMap(({ fnmr, realisedFmr }) => [percent(fnmr), percent(realisedFmr)])
+    return [samples, attempts, genuine, impostor, percent(eer), ...rates, percent(rank1)]
   })
   const names = ['samples', 'attempts', 'true claims', 'false claims', 'EER']
   const rates = FMR.flatMap((fmr) => [`FNMR at ${100 * fmr} %`, `FMR found`])
@@ -197,6 +214,10 @@ ${table([...names, ...rates, `rank-1 among ${UNSEEN}`], rows)}
 function typing(line) {
   const times = line.split(',').slice(1).map(Number)
   return { keystrokes: times.flatMap((press, i) => (i % 2 === 0 ? [{ press, release: times[i + 1] }] : [])) }
+}
+
+function rounded(rate) {
+  return Math.round(1e4 * rate) / 1e4
 }
 
 function percent(rate) {

@@ -3,6 +3,7 @@ answers of enrolment.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from keystroke_training.training import train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANSWERS = REPOSITORY / "test" / "fixtures" / "enrolment" / "known-answers.json"
+OVER_THE_API = REPOSITORY / "bench" / "results" / "quality.json"
 SHOWN_PROBLEMS = 20
 
 
@@ -97,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace) -> None:
     dataset = read_dataset(options.data)
     options.out.mkdir(parents=True, exist_ok=True)  # or refused before the work is done
-    train(dataset, options.out, options.seed, options.models, options.folds)
+    # Written by `npm run bench:quality`: who has the trainer alone has none.
+    over_the_api = json.loads(OVER_THE_API.read_bytes()) if OVER_THE_API.exists() else None
+    train(dataset, options.out, options.seed, options.models, options.folds, over_the_api)
 
 
 def _synthesise(options: argparse.Namespace) -> None:

@@ -53,11 +53,13 @@ def model_card(
     entries: list[dict],
     assessments: dict[str, Assessment],
     files: dict[str, bytes],
+    over_the_api: dict | None = None,
 ) -> str:
     """Return the Markdown of the model card.
 
     `entries` are those of the manifest, `assessments` what they were made of by name, `files`
-    the content of the models' files and of the figures by path.
+    the content of the models' files and of the figures by path, `over_the_api` what the service's
+    benchmark measured of users who enrol with it.
     """
     raw = [entry for entry in entries if "decision" in entry]
     sections = [
@@ -69,7 +71,7 @@ def model_card(
         _confidence(entries, files),
         _strangers(raw),
         _verification(raw, files),
-        _enrolment(dataset, assessments, files),
+        _enrolment(dataset, assessments, files, over_the_api),
         _users(dataset, entries, assessments, files),
         _robustness(entries, assessments, files),
         _membership(entries, raw),
@@ -356,7 +358,10 @@ def _verification(raw: list[dict], files: dict[str, bytes]) -> list[str]:
 
 
 def _enrolment(
-    dataset: Dataset, assessments: dict[str, Assessment], files: dict[str, bytes]
+    dataset: Dataset,
+    assessments: dict[str, Assessment],
+    files: dict[str, bytes],
+    over_the_api: dict | None,
 ) -> list[str]:
     """Users who enrol with a service whose models were trained without them."""
     found = next((a.enrolment for a in assessments.values() if a.enrolment is not None), None)
@@ -398,6 +403,7 @@ def _enrolment(
         "typings then, but its weights were learned from all.",
         *_gallery(found),
         *_other_texts(dataset, found),
+        *measured_over_the_api(dataset, over_the_api),
     ]
 
 
@@ -446,6 +452,33 @@ def _other_texts(dataset: Dataset, found: Findings) -> list[str]:
         ),
         "Thresholds are the same however many are enrolled. The fewer keys, the less there is to "
         "go by; longer texts are not measured.",
+    ]
+
+
+def measured_over_the_api(dataset: Dataset, found: dict | None) -> list[str]:
+    """What the service answered to users of this data who enrolled with it; nothing of others."""
+    if found is None or found["data"] != dataset.sha256:
+        return []
+    rows = []
+    for rates in found["measured"]:
+        (point,) = [point for point in rates["points"] if point["fmr"] == DEFAULT_FMR]
+        rows.append(
+            f"| {rates['samples']} | {rates['attempts']} | {rates['genuine']:,} "
+            f"| {rates['impostor']:,} | {rates['eer']:.1%} "
+            f"| {point['fnmr']:.1%} ({100 * point['realisedFmr']:.2f}) | {rates['rank1']:.1%} |"
+        )
+    return [
+        "### Over the API",
+        f"The same asked of the service itself: models fitted on all but {found['unseen']} users, "
+        f"who were enrolled with `POST /texts/:text/users/:user/samples`, and whose other typings "
+        "claimed to be each of them with `/verify` and were looked for with `/identify`, "
+        f"{found['splits']} times with others ([how](../bench/README.md#quality), "
+        "[all rates](../bench/results/quality.md)). By fewer typings it recognises nobody.",
+        _table(
+            "typings to enrol with | attempts | genuine, n | impostor, n | EER "
+            f"| FNMR at FMR {DEFAULT_FMR:.0%} | rank-1 among {found['unseen']}",
+            rows,
+        ),
     ]
 
 

@@ -28,13 +28,15 @@ def train(
     seed: int,
     names: list[str] | None = None,
     folds: int | None = None,
+    over_the_api: dict | None = None,
 ) -> None:
     """Fit models on all rows, export, prove and measure them, and publish the artefacts in `out`.
 
     `names` are the models wanted (default all); those that one of them is made of come with it.
     `folds` is how many parts are held out in turn (default: as many as there are repetitions, or
-    sessions, at most ten). Raises ParityError, and leaves `out` as it was, if an export differs
-    from its source, DataError if there can't be so many folds.
+    sessions, at most ten). `over_the_api` is what the service's benchmark measured, for the card,
+    which has it only where it is of this data. Raises ParityError, and leaves `out` as it was, if
+    an export differs from its source, DataError if there can't be so many folds.
     """
     models = _wanted(names)
     trials = lay_out(dataset, [model.name for model in models], folds)
@@ -70,7 +72,9 @@ def train(
     files |= _enrolment(estimators, assessments, dataset, seed)
     files |= figures(assessments, dataset)
     listed = list(entries.values())
-    files["README.md"] = model_card(dataset, seed, listed, assessments, files).encode()
+    files["README.md"] = model_card(
+        dataset, seed, listed, assessments, files, over_the_api
+    ).encode()
     files[MANIFEST] = manifest_json(dataset, seed, listed, files).encode()
     publish(files, out)
     print(f"wrote {len(files)} files to {out}")

@@ -9,9 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from keystroke_training.__main__ import REPOSITORY
+from keystroke_training.__main__ import OVER_THE_API, REPOSITORY
 from keystroke_training.artefacts import MANIFEST, manifest_json, model_entry
 from keystroke_training.assessment import Assessment
+from keystroke_training.card import measured_over_the_api
 from keystroke_training.enrolment import Findings, enrolment_json
 from keystroke_training.export.gallery import export_gallery
 from keystroke_training.general import General, fit_general
@@ -207,3 +208,11 @@ def with_its_python(trained, manifest):
     """Another Python trains the same models; only the record of it differs."""
     trained["trainedWith"]["python"] = manifest["trainedWith"]["python"]
     return trained
+
+
+def test_the_card_has_what_was_measured_over_the_api(real_dataset):
+    found = json.loads(OVER_THE_API.read_bytes())
+    section = "\n\n".join(measured_over_the_api(real_dataset, found))
+    assert section in (FOLDER / "README.md").read_text("utf-8")
+    assert measured_over_the_api(real_dataset, {**found, "data": "another"}) == []
+    assert measured_over_the_api(real_dataset, None) == []
