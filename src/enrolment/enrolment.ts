@@ -10,7 +10,7 @@ import { Galleries } from './galleries.js'
 import { Learning } from './learning.js'
 import { EnrolledRecogniser } from './recogniser.js'
 import { isReplay } from './replays.js'
-import { keptTemplate, TextModels } from './text-models.js'
+import { TextModels } from './text-models.js'
 import { FRESH_MS, type Text, Texts } from './texts.js'
 import { replayed, rowsOf, type Typed } from './typed.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -66,7 +66,7 @@ export class Enrolment {
     this.#now = now
     this.#models = new TextModels(models)
     this.#texts = new Texts(store, vault, now)
-    const kept = (text: Text, samples: readonly Sample[]) => keptTemplate(this.#models.of(text), samples)
+    const kept = this.#models.kept.bind(this.#models)
     this.#users = new Users(store, vault, kept, now, limits.retentionDays * DAY_MS)
     this.#galleries = new Galleries(this.#users, this.#models, now)
     this.#learning = new Learning(this.#texts, this.#users, this.#models)

@@ -34,15 +34,19 @@ export class TextModels {
     return model
   }
 
+  /**
+   * The template of these samples for their record; undefined where there are too few. Where the text has learned from others
+   * none is kept: it would have something of them after they are deleted.
+   */
+  kept(text: Text, samples: readonly Sample[]): KeptTemplate | undefined {
+    if (samples.length < FEWEST_SAMPLES || text.experience !== undefined) return undefined
+    const model = this.of(text)
+    return { basis: model.basis, ...model.template(samples.map(({ row }) => row)) }
+  }
+
   drop({ id }: Text): void {
     this.#held.delete(id)
   }
-}
-
-/** The template of these samples for their record; undefined where there are too few. */
-export function keptTemplate(model: TextModel, samples: readonly Sample[]): KeptTemplate | undefined {
-  if (samples.length < FEWEST_SAMPLES) return undefined
-  return { basis: model.basis, ...model.template(samples.map(({ row }) => row)) }
 }
 
 /** The template of a user: as it was kept, unless it is made otherwise by now. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { keptTemplate, TextModels, templateOf } from '../../src/enrolment/text-models.js'
+import { TextModels, templateOf } from '../../src/enrolment/text-models.js'
 import type { Text } from '../../src/enrolment/texts.js'
 import type { UserRecord } from '../../src/enrolment/user-record.js'
 import { timingsRow } from '../../src/keystroke/features.js'
@@ -50,15 +50,30 @@ const record = (template: UserRecord['template']): UserRecord => ({
 })
 
 t.test('the template that is kept is that of the samples, once there are enough', (t) => {
-  const model = new TextModel(models, KEYS, 'shipped')
-  t.equal(keptTemplate(model, samples.slice(0, 2)), undefined)
-  t.same(keptTemplate(model, samples), { basis: model.basis, ...model.template(rows) })
+  const held = new TextModels(() => models)
+  for (const text of [shipped('a'), { ...general('a'), keys: KEYS }]) {
+    const model = held.of(text)
+    t.equal(held.kept(text, samples.slice(0, 2)), undefined)
+    t.same(held.kept(text, samples), { basis: model.basis, ...model.template(rows) })
+  }
   t.end()
 })
 
+t.test(
+  'where a text has learned from others no template is kept, which would have something of them',
+  (t) => {
+    const held = new TextModels(() => models)
+    const text = { ...general('a'), keys: KEYS }
+    const users = held.of(text).experience([rows, rows])
+    t.equal(held.kept({ ...text, version: '2', experience: { users, from: ['b', 'c'] } }, samples), undefined)
+    t.end()
+  },
+)
+
 t.test('a template that is kept is taken, and one of another basis is made anew', (t) => {
-  const model = new TextModel(models, KEYS, 'shipped')
-  const kept = keptTemplate(model, samples)
+  const held = new TextModels(() => models)
+  const model = held.of(shipped('a'))
+  const kept = held.kept(shipped('a'), samples)
   t.equal(templateOf(model, record(kept)), kept)
   t.same(templateOf(model, record(undefined)), model.template(rows))
   const other = new TextModel(models, KEYS, 'general')
