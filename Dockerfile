@@ -24,15 +24,14 @@ RUN npm run bundle -- /bundle "$TARGETARCH" && cp -r models /bundle/
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS warm-server
 ARG BUILDARCH TARGETARCH
 COPY --from=build /bundle /app
-RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
-RUN mkdir -p -m 700 /volumes/data
+RUN install -d -m 700 /volumes/data && if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
 
 FROM --platform=$BUILDPLATFORM ${LAMBDA_IMAGE} AS warm-lambda
 ARG BUILDARCH TARGETARCH
 COPY --from=build /bundle /app
-RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi
-# What keeps records in a file, which Lambda does not keep.
-RUN rm -r /app/node_modules/libsql /app/node_modules/@libsql
+# Without what keeps records in a file, which Lambda does not keep.
+RUN if [ "$BUILDARCH" = "$TARGETARCH" ]; then node /app/dist/warm.mjs; fi && \
+  rm -r /app/node_modules/libsql /app/node_modules/@libsql
 
 FROM ${NODE_BASE} AS server
 WORKDIR /app
