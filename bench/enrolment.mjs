@@ -20,7 +20,7 @@ const CONNECTIONS = 32
 const WARM_UP_S = 0.15
 /** As many as the shipped models know: with so many `best` is compared. */
 const COMPARED = 110
-const STARTS = 5
+const STARTS = 11
 
 const { values: options } = parseArgs({
   options: {

@@ -34,7 +34,7 @@ export function report({ costs, starts, most, ratio, enrolled, rounds, seconds }
   ]
   return `# Users of one's own
 
-Made by \`npm run bench:enrolment${args.length ? ` -- ${args.join(' ')}` : ''}\`: ${rounds} rounds, runs of ${seconds} s, medians. ${machine()}
+Made by \`npm run bench:enrolment${args.length ? ` -- ${args.join(' ')}` : ''}\`: ${rounds} rounds, runs of ${seconds} s, medians. ${machine()}, Node ${process.version}
 
 Made-up people, five samples each. What is asked is typed by nobody who is enrolled.
 
