@@ -12,7 +12,8 @@ export function sealArchive(vault: Vault, keys: number, users: readonly User[]):
   const content = {
     format: FORMAT as Archive['format'],
     keys,
-    users: users.map(({ key: user, value }) => ({
+    // Without the template: where they go it is made anew.
+    users: users.map(({ key: user, value: { template: _, ...value } }) => ({
       user,
       sealed: Buffer.from(vault.seal(encodeUser(value), placeOf(keys, user))).toString('base64'),
     })),

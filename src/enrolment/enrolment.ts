@@ -130,6 +130,7 @@ export class Enrolment {
     await this.#users.deleteAll(text)
     this.#galleries.drop(text)
     this.#models.drop(text)
+    this.recogniser.forget(text)
   }
 
   /**
@@ -222,6 +223,10 @@ export class Enrolment {
   ): Promise<{ imported: number; kept: string[] }> {
     const records = openArchive(this.vault, text.keys, archive)
     const kept: string[] = []
+    const learn = () => {
+      this.#galleries.stale(text)
+      return this.#learning.learn(text)
+    }
     try {
       for (const [user, { samples }] of records) {
         let there = false
@@ -231,15 +236,16 @@ export class Enrolment {
           await this.#checkRoom(text)
           return { ...this.#users.made(), samples }
         })
+        each(user, !there)
         if (there) kept.push(user)
         else await this.#refuseIfGone(text, user)
-        each(user, !there)
       }
-    } finally {
-      // Where there is no room for all, those before are enrolled.
-      this.#galleries.stale(text)
-      await this.#learning.learn(text)
+    } catch (error) {
+      // Where there is no room for all, those before are enrolled. Why not all are is what has to be said.
+      await learn().catch(() => {})
+      throw error
     }
+    await learn()
     return { imported: records.length - kept.length, kept }
   }
 

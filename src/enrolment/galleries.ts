@@ -1,5 +1,6 @@
 import type { FeatureRow } from '../keystroke/times.js'
 import type { Gallery } from '../templates/gallery.js'
+import type { Template } from '../templates/template.js'
 import { FEWEST_SAMPLES, type TextModel } from '../templates/text-model.js'
 import { type TextModels, templateOf } from './text-models.js'
 import { FRESH_MS, type Text } from './texts.js'
@@ -9,6 +10,7 @@ import type { User, Users } from './users.js'
 export interface Ready {
   /** Unix ms. */
   expires: number
+  template: Template
   /** The typings that the template is made of: who sends one of them again is not the user. */
   rows: readonly FeatureRow[]
   /** Of their record. */
@@ -179,7 +181,8 @@ function put({ model, gallery, ready, ids }: Held, user: string, read: User | un
   }
   const { value } = read as User
   ids.add(value.id)
-  gallery.set(user, templateOf(model, value))
+  const template = templateOf(model, value)
+  gallery.set(user, template)
   const expires = read?.expires === undefined ? Number.POSITIVE_INFINITY : read.expires * 1000
-  ready.set(user, { id: value.id, expires, rows: samples.map(({ row }) => row) })
+  ready.set(user, { id: value.id, template, expires, rows: samples.map(({ row }) => row) })
 }

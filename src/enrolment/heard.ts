@@ -44,6 +44,11 @@ export class Heard {
     this.#of.delete(of)
   }
 
+  /** Forgets all whose name begins so. */
+  forgetAll(prefix: string): void {
+    for (const of of this.#of.keys()) if (of.startsWith(prefix)) this.#of.delete(of)
+  }
+
   /** Has not heard typings of somebody after all: they are in a request that was refused. */
   withdraw(of: string, rows: readonly FeatureRow[]): void {
     const heard = this.#of.get(of)

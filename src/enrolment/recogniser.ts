@@ -98,7 +98,7 @@ export class EnrolledRecogniser {
     const found = ready.get(user)
     // Deleted meanwhile.
     if (found === undefined) return this.identify(text, typings, query, heard)
-    found.same ??= await model.sameUser(model.template(found.rows))
+    found.same ??= await model.sameUser(found.template)
     const statistic = model.statistic(evidence, cohort, found.same)
     const point = model.pointOf(found.rows.length, rows.length)
     const threshold = model.identificationThreshold(point, fpir, size)
@@ -175,9 +175,10 @@ export class EnrolledRecogniser {
     this.#heard.forgetBefore(time)
   }
 
-  /** Forgets the typings of a user. */
-  forget(text: Text, user: string): void {
-    this.#heard.forget(`${text.id} ${user}`)
+  /** Forgets the typings of a user, or of all users of a text. */
+  forget(text: Text, user?: string): void {
+    if (user === undefined) this.#heard.forgetAll(`${text.id} `)
+    else this.#heard.forget(`${text.id} ${user}`)
   }
 
   /** The template of a record as it is, and who they are, for as long as that is remembered. */

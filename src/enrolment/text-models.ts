@@ -1,3 +1,4 @@
+import { coded } from '../errors.js'
 import type { Template } from '../templates/template.js'
 import { type EnrolmentModels, FEWEST_SAMPLES, TextModel } from '../templates/text-model.js'
 import type { Text } from './texts.js'
@@ -20,8 +21,10 @@ export class TextModels {
     return this.#current()
   }
 
+  /** @throws KSR_NO_PRIOR where models that were exchanged are of a text of another length */
   of(text: Text): TextModel {
     const models = this.current()
+    if (!this.#hasPrior(text)) throw coded('KSR_NO_PRIOR', [models.artefact.keys])
     // Of the shipped prior there is one, whatever texts there are.
     const key = text.prior === 'shipped' ? 'shipped' : text.id
     const version = text.prior === 'shipped' ? '' : text.version
@@ -35,17 +38,21 @@ export class TextModels {
   }
 
   /**
-   * The template of these samples for their record; undefined where there are too few. Where the text has learned from others
-   * none is kept: it would have something of them after they are deleted.
+   * The template of these samples for their record; undefined where there are too few. Of a text of the general prior none is
+   * kept: it learns from others, of whom there would be something in it after they are deleted.
    */
   kept(text: Text, samples: readonly Sample[]): KeptTemplate | undefined {
-    if (samples.length < FEWEST_SAMPLES || text.experience !== undefined) return undefined
+    if (samples.length < FEWEST_SAMPLES || text.prior === 'general' || !this.#hasPrior(text)) return undefined
     const model = this.of(text)
     return { basis: model.basis, ...model.template(samples.map(({ row }) => row)) }
   }
 
   drop({ id }: Text): void {
     this.#held.delete(id)
+  }
+
+  #hasPrior({ prior, keys }: Text): boolean {
+    return prior === 'general' || keys === this.current().artefact.keys
   }
 }
 

@@ -1,3 +1,4 @@
+import { coded } from '../errors.js'
 import type { FeatureRow } from '../keystroke/times.js'
 import type { Keystroke } from '../schemas/sample.js'
 import type { Template } from '../templates/template.js'
@@ -44,10 +45,14 @@ type Head = Omit<UserRecord, 'samples' | 'template'> & {
   template?: { basis: string; width: number } | undefined
 }
 
+/** Of the bytes below: a record of another one was written by another version of the service, and is not guessed at. */
+const FORM = 1
+const HEAD_AT = 5
+
 /**
- * The record as bytes: length of the head, the head as JSON, the rows of all samples, centres and spreads of the template (all
- * float32), the press and release times of all samples (float64), little-endian. Ten thousand records are read at once: JSON of
- * all numbers would take seconds.
+ * The record as bytes: form 1, length of the head, the head as JSON, the rows of all samples, centres and spreads of the template
+ * (all float32), the press and release times of all samples (float64), little-endian. Ten thousand records are read at once: JSON
+ * of all numbers would take seconds.
  */
 export function encodeUser({ samples, template, ...rest }: UserRecord): Uint8Array {
   const head: Head = {
@@ -64,10 +69,11 @@ export function encodeUser({ samples, template, ...rest }: UserRecord): Uint8Arr
   if (template !== undefined) rows.push(template.centre, template.spread)
   const size = rows.reduce((sum, row) => sum + row.byteLength, 0)
   const times = head.samples.reduce((sum, { keys }) => sum + 16 * keys, 0)
-  const bytes = Buffer.alloc(4 + json.length + size + times)
-  bytes.writeUInt32LE(json.length)
-  bytes.set(json, 4)
-  let at = 4 + json.length
+  const bytes = Buffer.alloc(HEAD_AT + json.length + size + times)
+  bytes[0] = FORM
+  bytes.writeUInt32LE(json.length, 1)
+  bytes.set(json, HEAD_AT)
+  let at = HEAD_AT + json.length
   for (const row of rows) {
     bytes.set(bytesOf(row), at)
     at += row.byteLength
@@ -81,12 +87,16 @@ export function encodeUser({ samples, template, ...rest }: UserRecord): Uint8Arr
   return bytes
 }
 
-/** The record of its bytes. */
+/**
+ * The record of its bytes.
+ * @throws KSR_SEALED where they have another form
+ */
 export function decodeUser(sealed: Uint8Array): UserRecord {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
-  const length = bytes.readUInt32LE()
-  const { samples, template, ...rest } = JSON.parse(bytes.toString('utf8', 4, 4 + length)) as Head
-  let at = 4 + length
+  if (bytes[0] !== FORM) throw coded('KSR_SEALED', ['it has another form'])
+  const length = bytes.readUInt32LE(1)
+  const { samples, template, ...rest } = JSON.parse(bytes.toString('utf8', HEAD_AT, HEAD_AT + length)) as Head
+  let at = HEAD_AT + length
   const width = samples.reduce((sum, { width }) => sum + width, 0) + 2 * (template?.width ?? 0)
   // One for all: ten thousand are read at once, and each piece of memory of its own is work to give back.
   const numbers = new Float32Array(width)

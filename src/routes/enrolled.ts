@@ -41,7 +41,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const text = await enrolment.text(request.caller, request.params.text)
       const { typings, quality } = typedOf(app, request.body, text.keys)
       const answer = await enrolment.recogniser.identify(text, typings, request.query)
-      request.audited = [audited(answer)]
+      request.audit(answer.decision as string, String(answer.user))
       return { ...answer, quality }
     },
   )
@@ -80,7 +80,7 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
         for (const withdraw of heard) withdraw()
         throw error
       })
-      request.audited = predictions.map(audited)
+      for (const { user, decision } of predictions) request.audit(decision as string, String(user))
       return { predictions }
     },
   )
@@ -105,18 +105,11 @@ export const enrolled: FastifyPluginAsyncTypebox<{ maxCandidates: number; batchB
       const { caller, params, body, query } = request
       const text = await enrolment.text(caller, params.text)
       const { typings, quality } = typedOf(app, body, text.keys)
-      const claim: { user: string; outcome?: string } = { user: body.user }
-      request.audited = [claim]
       const answer = await app.claims.decide([caller, text.id, body.user], () =>
         enrolment.recogniser.verify(text, body.user, typings, query, quality),
       )
-      claim.outcome = answer.match ? 'match' : 'no match'
+      request.audit(answer.match ? 'match' : 'no match', body.user)
       return { ...answer, quality }
     },
   )
-}
-
-/** Of an answer what the audit log has. */
-function audited({ user, decision }: Pick<Recognition, 'user' | 'decision'>) {
-  return { user: String(user), outcome: decision as string }
 }

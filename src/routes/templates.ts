@@ -28,7 +28,7 @@ export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = 
       const text = await enrolment.text(caller, params.text)
       const { after, limit } = afterOf(query)
       const { archive, users } = await enrolment.exported(text, after, limit)
-      request.audited = users.map(({ key: user }) => ({ user }))
+      for (const { key } of users) request.audit('done', key)
       return { ...archive, ...nextOf(users, limit, ({ key }) => key) }
     },
   )
@@ -53,11 +53,9 @@ export const templates: FastifyPluginAsyncTypebox<{ batchBodyLimit: number }> = 
       await app.charge(request, reply, Math.max(0, body.users.length - 1))
       const enrolment = await app.enrolment()
       const text = await enrolment.text(caller, params.text)
-      const audited: { user: string; outcome: string }[] = []
-      request.audited = audited
-      return enrolment.imported(text, body, (user, enrolled) => {
-        audited.push({ user, outcome: enrolled ? 'done' : 'kept' })
-      })
+      return enrolment.imported(text, body, (user, enrolled) =>
+        request.audit(enrolled ? 'done' : 'kept', user),
+      )
     },
   )
 }

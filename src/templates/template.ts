@@ -30,6 +30,9 @@ export interface Template {
   spread: Float32Array
 }
 
+/** Of how a template is made: another one, where the same typings give another template by then. Some are kept. */
+export const TEMPLATE_FORM = 1
+
 /** Makes the templates of a text's users, as training does (`Templates.template`). */
 export class Templates {
   readonly #population: Population
@@ -82,13 +85,16 @@ export class Templates {
       ratios[f] = ratio
       sum += ratio
     }
-    if (count === 1) return { centre, spread }
-    const general = sum / width
-    const believed = count / (count + 1)
-    for (let f = 0; f < width; f++) {
-      const own = ownShare * ((ratios[f] as number) - general)
-      spread[f] = (expected[f] as number) * Math.exp(believed * (steadinessShare * general + own))
+    if (count > 1) {
+      const general = sum / width
+      const believed = count / (count + 1)
+      for (let f = 0; f < width; f++) {
+        const own = ownShare * ((ratios[f] as number) - general)
+        spread[f] = (expected[f] as number) * Math.exp(believed * (steadinessShare * general + own))
+      }
     }
+    // Whoever is deleted is not in these either.
+    for (const used of [values, expected, ratios]) used.fill(0)
     return { centre, spread }
   }
 }

@@ -4,7 +4,14 @@ import type { FeatureRow } from '../keystroke/times.js'
 import { type DecisionPoint, type EnrolmentArtefact, floats } from './artefact.js'
 import { counterparts, expand, kindsOf, widthOf } from './expansion.js'
 import { type Comparer, Gallery, Weighing } from './gallery.js'
-import { median, type Population, type Template, type TemplateConstants, Templates } from './template.js'
+import {
+  median,
+  type Population,
+  TEMPLATE_FORM,
+  type Template,
+  type TemplateConstants,
+  Templates,
+} from './template.js'
 
 /** What a text is compared with: the population that the models were trained on, or one for texts of any length. */
 export type Prior = 'shipped' | 'general'
@@ -86,7 +93,10 @@ export class TextModel {
       this.#expanded[i] ??= new Float64Array(widthOf(this.keys))
       return expand(row, this.keys, this.#expanded[i])
     })
-    return this.#templates.of(expanded)
+    const template = this.#templates.of(expanded)
+    // Whoever is deleted is not in these either.
+    for (const values of expanded) values.fill(0)
+    return template
   }
 
   /**
@@ -258,7 +268,9 @@ export class TextModel {
 
 function hashOf(keys: number, constants: TemplateConstants, population: Population): string {
   const { median, middle, deviation, slope } = population
-  const hash = createHash('sha256').update(JSON.stringify([keys, Object.entries(constants).sort()]))
+  const hash = createHash('sha256').update(
+    JSON.stringify([TEMPLATE_FORM, keys, Object.entries(constants).sort()]),
+  )
   for (const numbers of [median, middle, deviation, slope]) hash.update(numbers)
   return hash.digest('base64url').slice(0, BASIS_DIGITS)
 }

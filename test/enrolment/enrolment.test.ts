@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Enrolment } from '../../src/enrolment/enrolment.js'
 import type { Text } from '../../src/enrolment/texts.js'
 import { rowsOf, type Typed } from '../../src/enrolment/typed.js'
-import { decodeUser, type Sample } from '../../src/enrolment/user-record.js'
+import { decodeUser, encodeUser, type Sample } from '../../src/enrolment/user-record.js'
 import { Vault } from '../../src/enrolment/vault.js'
 import type { Quality } from '../../src/schemas/recognition.js'
 import type { Keystroke } from '../../src/schemas/sample.js'
@@ -790,6 +790,40 @@ t.test('users go elsewhere sealed, and stay who they are where they are there al
   await t.rejects(foreign.enrolment.imported(nowhere, archive), { code: 'KSR_ARCHIVE' })
 })
 
+t.test('the template that is kept with a user is what they are known by', async (t) => {
+  const { store, enrolment, text, dir } = await open(t)
+  const [anna, ben] = [person(1), person(2)]
+  await enrolment.enrol(text, 'anna', typings(anna), anyVersion)
+  await enrolment.enrol(text, 'ben', typings(ben), anyVersion)
+  const [{ record: hers }, { record: his }] = [
+    await recordOf(store, text, 'anna'),
+    await recordOf(store, text, 'ben'),
+  ]
+  t.match(hers.template, { basis: new TextModel(models, 13, 'shipped').basis })
+  const { archive } = await enrolment.exported(text, '', 10)
+  const exported = archive.users.map(({ sealed }) => sealed.length)
+  await enrolment.deleteUser(text, 'anna', anyVersion)
+  /** As nobody would: with her template. What is noted of a match makes it his own again. */
+  const swap = async () => {
+    const partition = `users/${text.id}`
+    const bytes = Vault.of([KEY]).seal(encodeUser({ ...his, template: hers.template }), `${partition}\nben`)
+    const { version } = (await store.get(partition, 'ben')) as { version: string }
+    await store.put({ partition, key: 'ben', bytes }, version)
+    return bytes.length
+  }
+  t.ok(Math.max(...exported) < (4 / 3) * ((await swap()) - 800), 'it does not go elsewhere')
+  const other = (await openEnrolment(t, { models, dir })).enrolment
+  const { user, decision } = await other.recogniser.identify(text, typings(anna, 1), {})
+  t.same({ user, decision }, { user: 'ben', decision: 'known' })
+  t.match(await verify(enrolment, text, 'ben', typings(ben, 1)), { match: false })
+  t.match(await verify(enrolment, text, 'ben', typings(anna, 1)), { match: true })
+  t.match(await verify(enrolment, text, 'ben', typings(ben, 1)), { match: true })
+  const general = await open(t, { dir: join(t.testdir(), 'general'), length: 5 })
+  await general.enrolment.enrol(general.text, 'anna', typings(person(1, 5)), anyVersion)
+  const { record } = await recordOf(general.store, general.text, 'anna')
+  t.equal(record.template, undefined)
+})
+
 t.test('a general text learns from whom it imports, too', async (t) => {
   const { enrolment, text } = await open(t, { length: 5 })
   for (let i = 0; i < 2; i++) await enrolment.enrol(text, `u${i}`, typings(person(i + 1, 5)), anyVersion)
@@ -803,6 +837,23 @@ t.test('a general text learns from whom it imports, too', async (t) => {
   await t.rejects(narrow.enrolment.imported(narrow.text, three), { code: 'KSR_LIMIT' })
   const { experience } = await narrow.enrolment.text('', 'login')
   t.equal(experience?.from.length, 2, 'and from those for whom there was room')
+  let broken = false
+  const full = await open(t, {
+    dir: join(t.testdir(), 'full'),
+    length: 5,
+    limits: { maxEnrolled: 1 },
+    through: (store) =>
+      overriding(store, {
+        async get(partition, key) {
+          if (broken && partition.startsWith('texts/')) throw new Error('no disk')
+          return store.get(partition, key)
+        },
+      }),
+  })
+  await full.enrolment.enrol(full.text, 'anna', typings(person(9, 5)), anyVersion)
+  broken = true
+  const refused = full.enrolment.imported(full.text, three)
+  await t.rejects(refused, { code: 'KSR_LIMIT' }, 'and where that fails, it is what is refused that is said')
 })
 
 t.test('what nobody of an archive is enrolled for teaches no text that is gone', async (t) => {

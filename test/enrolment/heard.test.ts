@@ -47,6 +47,19 @@ t.test('of each user the last eight are remembered, until they are forgotten', (
   t.end()
 })
 
+t.test('those of many are forgotten by how their names begin', (t) => {
+  const heard = new Heard()
+  const some = rows.slice(0, 1)
+  const all = ['a anna', 'a ben', 'ab anna']
+  for (const of of all) heard.hear(of, some, [], 0, false)
+  heard.forgetAll('a ')
+  t.same(
+    all.map((of) => heard.hear(of, some, [], 0, false)),
+    [-1, -1, 0],
+  )
+  t.end()
+})
+
 t.test('of more users than are remembered the one is forgotten who was heard first', (t) => {
   const heard = new Heard()
   for (let user = 0; user <= 10_000; user++) heard.hear(`${user}`, rows.slice(0, 1), [], user, false)

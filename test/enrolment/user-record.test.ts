@@ -49,6 +49,37 @@ t.test('a user is what they were once they were written and read, every bit of e
   )
 })
 
+t.test('the bytes are those of this form, and of another one nothing is guessed', (t) => {
+  const head =
+    '{"id":"i","created":"c","updated":"u","template":{"basis":"b","width":1},' +
+    '"samples":[{"id":"s","at":"a","source":"enrolled","width":1,"keys":1},' +
+    '{"id":"t","at":"a","source":"verified","width":2,"keys":0}]}'
+  const user: UserRecord = {
+    ...{ id: 'i', created: 'c', updated: 'u' },
+    samples: [
+      {
+        ...{ id: 's', at: 'a', source: 'enrolled', row: Float32Array.of(1) },
+        keystrokes: [{ press: 1, release: 2 }],
+      },
+      { id: 't', at: 'a', source: 'verified', row: Float32Array.of(2, 3) },
+    ],
+    template: { basis: 'b', centre: Float32Array.of(4), spread: Float32Array.of(5) },
+  }
+  const bytes = Buffer.concat([
+    Buffer.from([1, head.length, 0, 0, 0]),
+    Buffer.from(head),
+    new Uint8Array(Float32Array.of(1, 2, 3, 4, 5).buffer),
+    new Uint8Array(Float64Array.of(1, 2).buffer),
+  ])
+  t.ok(isDeepStrictEqual(decodeUser(bytes), user))
+  t.equal(Buffer.from(encodeUser(user)).toString('latin1'), bytes.toString('latin1'))
+  for (const form of [0, 2]) {
+    bytes[0] = form
+    t.throws(() => decodeUser(bytes), { code: 'KSR_SEALED' })
+  }
+  t.end()
+})
+
 t.test('where the bytes lie in memory does not matter', (t) => {
   const row = Float32Array.of(1.5, -2.25, 1e-7)
   const sample = {

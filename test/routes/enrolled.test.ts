@@ -234,6 +234,23 @@ t.test('everything that is done with typings is noted: who, whom, when and what 
   }
 })
 
+t.test('an answer that is given again is noted as such', async (t) => {
+  const log = captureLog()
+  const { ask, enrolled } = await service(t, { LOG_LEVEL: 'error' }, { logTo: log.logTo })
+  await enrolled(1)
+  const before = log.lines().length
+  const typed = attempts(person(2), 3)
+  for (let i = 0; i < 2; i++)
+    await ask('POST', '/login/users/anna/samples', typed, { 'idempotency-key': 'a' })
+  t.same(
+    log
+      .lines()
+      .slice(before)
+      .map(({ audit }) => audit),
+    ['done', 'repeated'].map((outcome) => ({ action: 'enrol', text: 'login', user: 'anna', outcome })),
+  )
+})
+
 t.test('of an archive everybody is noted who was enrolled, of one that is refused, too', async (t) => {
   const log = captureLog()
   const { ask, enrolled } = await service(t, { MAX_ENROLLED: '2', LOG_LEVEL: 'error' }, { logTo: log.logTo })

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { median, type Population, type TemplateConstants, Templates } from '../../src/templates/template.js'
+import {
+  median,
+  type Population,
+  TEMPLATE_FORM,
+  type TemplateConstants,
+  Templates,
+} from '../../src/templates/template.js'
 
 const CONSTANTS: TemplateConstants = {
   degrees: 2,
@@ -36,6 +42,15 @@ function near(t: { ok(ok: boolean, message: string): unknown }, found: number[],
     `${found} is ${expected}`,
   )
 }
+
+t.test('what is kept elsewhere is made as here, or has another form', (t) => {
+  // Where these change, TEMPLATE_FORM has to: by it templates that were kept are known for old ones.
+  t.equal(TEMPLATE_FORM, 1)
+  const { centre, spread } = made([12, 6], [14, 6.5], [11, 7.25], [13.5, 5.5])
+  near(t, centre, [12.366569519042969, 6.029126167297363])
+  near(t, spread, [1.2946487665176392, 1.0196517705917358])
+  t.end()
+})
 
 t.test('of one typing the centre is drawn to the population, and the spread is what is usual there', (t) => {
   const { centre, spread } = made([13, 7])
