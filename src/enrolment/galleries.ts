@@ -2,7 +2,7 @@ import type { FeatureRow } from '../keystroke/times.js'
 import type { Gallery } from '../templates/gallery.js'
 import type { Template } from '../templates/template.js'
 import { FEWEST_SAMPLES, type TextModel } from '../templates/text-model.js'
-import { type TextModels, templateOf } from './text-models.js'
+import { currentTemplate, type TextModels } from './text-models.js'
 import { FRESH_MS, type Text } from './texts.js'
 import type { User, Users } from './users.js'
 
@@ -181,7 +181,7 @@ function put({ model, gallery, ready, ids }: Held, user: string, read: User | un
   }
   const { value } = read as User
   ids.add(value.id)
-  const template = templateOf(model, value)
+  const template = currentTemplate(model, value)
   gallery.set(user, template)
   const expires = read?.expires === undefined ? Number.POSITIVE_INFINITY : read.expires * 1000
   ready.set(user, { id: value.id, template, expires, rows: samples.map(({ row }) => row) })

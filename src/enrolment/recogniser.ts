@@ -17,7 +17,7 @@ import { FEWEST_SAMPLES, MODEL, type Rival, type TextModel } from '../templates/
 import type { Galleries } from './galleries.js'
 import { Heard } from './heard.js'
 import type { Learning } from './learning.js'
-import { type TextModels, templateOf } from './text-models.js'
+import { currentTemplate, type TextModels } from './text-models.js'
 import type { Text } from './texts.js'
 import { replayed, rowsOf, type Typed } from './typed.js'
 import type { Matches, Sample, UserRecord } from './user-record.js'
@@ -185,7 +185,7 @@ export class EnrolledRecogniser {
   async #compared(record: UserRecord, model: TextModel): Promise<Compared> {
     const made = this.#made.get(record)
     if (made?.model === model) return made
-    const template = templateOf(model, record)
+    const template = currentTemplate(model, record)
     const compared = { model, template, same: await model.sameUser(template) }
     this.#made.set(record, compared)
     return compared

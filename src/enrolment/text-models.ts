@@ -57,6 +57,6 @@ export class TextModels {
 }
 
 /** The template of a user: as it was kept, unless it is made otherwise by now. */
-export function templateOf(model: TextModel, { samples, template }: UserRecord): Template {
+export function currentTemplate(model: TextModel, { samples, template }: UserRecord): Template {
   return template?.basis === model.basis ? template : model.template(samples.map(({ row }) => row))
 }

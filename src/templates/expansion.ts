@@ -31,14 +31,10 @@ export function widthOf(keys: number): number {
  * A `timings` row with the changes from key to key of its holds, press-press and release-press times behind: a sum over
  * features can't say that two neighbours moved against each other.
  * @param row 6 · keys − 2 numbers
- * @param values where they are written
- * @returns those, 9 · keys − 7 numbers
+ * @returns 9 · keys − 7 numbers
  */
-export function expand(
-  row: FeatureRow,
-  keys: number,
-  values: Float64Array = new Float64Array(widthOf(keys)),
-): Float64Array {
+export function expand(row: FeatureRow, keys: number): Float64Array {
+  const values = new Float64Array(widthOf(keys))
   values.set(row)
   let at = row.length
   const changes = (start: number, count: number) => {

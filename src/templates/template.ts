@@ -33,70 +33,53 @@ export interface Template {
 /** Of how a template is made: another one, where the same typings give another template by then. Some are kept. */
 export const TEMPLATE_FORM = 1
 
-/** Makes the templates of a text's users, as training does (`Templates.template`). */
-export class Templates {
-  readonly #population: Population
-  readonly #constants: TemplateConstants
-  // For thousands of users in a row: to have new ones for each would take longer than what is reckoned in them.
-  readonly #expected: Float64Array
-  readonly #ratios: Float64Array
-  #values = new Float64Array(0)
-
-  constructor(population: Population, constants: TemplateConstants) {
-    this.#population = population
-    this.#constants = constants
-    this.#expected = new Float64Array(population.median.length)
-    this.#ratios = new Float64Array(population.median.length)
+/**
+ * The template of a user from their typings, as training makes it (`Templates.template`): for every feature
+ *
+ * - centre: the location of a Student-t distribution, reweighted from the median on, and drawn towards the population's;
+ * - spread: what the population leads to expect there, times the user's own unsteadiness, which is believed by n / (n + 1).
+ *
+ * @param rows expanded rows of n typings, one at least
+ */
+export function templateOf(
+  rows: readonly Float64Array[],
+  { median, middle, deviation, slope }: Population,
+  constants: TemplateConstants,
+): Template {
+  const count = rows.length
+  const width = median.length
+  const centre = new Float32Array(width)
+  const spread = new Float32Array(width)
+  const expected = new Float64Array(width)
+  const ratios = new Float64Array(width)
+  const values = new Float64Array(count)
+  let sum = 0
+  for (let f = 0; f < width; f++) {
+    for (let i = 0; i < count; i++) values[i] = (rows[i] as Float64Array)[f] as number
+    const usual = deviation[f] as number
+    const place = location(values, usual, constants)
+    const drawn =
+      (count * place + constants.priorTypings * (median[f] as number)) / (count + constants.priorTypings)
+    centre[f] = drawn
+    const expects = usual * Math.exp((slope[f] as number) * (drawn - (middle[f] as number)))
+    expected[f] = expects
+    spread[f] = expects
+    if (count === 1) continue
+    let distance = 0
+    for (let i = 0; i < count; i++) distance += Math.abs((values[i] as number) - place)
+    const own = distance / (count - 1) / expects
+    const ratio = Math.log(Math.min(Math.max(own, constants.leastSpread), constants.mostSpread))
+    ratios[f] = ratio
+    sum += ratio
   }
-
-  /**
-   * The template of a user from their typings: for every feature
-   *
-   * - centre: the location of a Student-t distribution, reweighted from the median on, and drawn towards the population's;
-   * - spread: what the population leads to expect there, times the user's own unsteadiness, which is believed by n / (n + 1).
-   *
-   * @param rows expanded rows of n typings, one at least
-   */
-  of(rows: readonly Float64Array[]): Template {
-    const { median, middle, deviation, slope } = this.#population
-    const { priorTypings, leastSpread, mostSpread, ownShare, steadinessShare } = this.#constants
-    const [expected, ratios] = [this.#expected, this.#ratios]
-    const count = rows.length
-    const width = median.length
-    const centre = new Float32Array(width)
-    const spread = new Float32Array(width)
-    if (this.#values.length !== count) this.#values = new Float64Array(count)
-    const values = this.#values
-    let sum = 0
-    for (let f = 0; f < width; f++) {
-      for (let i = 0; i < count; i++) values[i] = (rows[i] as Float64Array)[f] as number
-      const usual = deviation[f] as number
-      const place = location(values, usual, this.#constants)
-      const drawn = (count * place + priorTypings * (median[f] as number)) / (count + priorTypings)
-      centre[f] = drawn
-      const expects = usual * Math.exp((slope[f] as number) * (drawn - (middle[f] as number)))
-      expected[f] = expects
-      spread[f] = expects
-      if (count === 1) continue
-      let distance = 0
-      for (let i = 0; i < count; i++) distance += Math.abs((values[i] as number) - place)
-      const own = distance / (count - 1) / expects
-      const ratio = Math.log(Math.min(Math.max(own, leastSpread), mostSpread))
-      ratios[f] = ratio
-      sum += ratio
-    }
-    if (count > 1) {
-      const general = sum / width
-      const believed = count / (count + 1)
-      for (let f = 0; f < width; f++) {
-        const own = ownShare * ((ratios[f] as number) - general)
-        spread[f] = (expected[f] as number) * Math.exp(believed * (steadinessShare * general + own))
-      }
-    }
-    // Whoever is deleted is not in these either.
-    for (const used of [values, expected, ratios]) used.fill(0)
-    return { centre, spread }
+  if (count === 1) return { centre, spread }
+  const general = sum / width
+  const believed = count / (count + 1)
+  for (let f = 0; f < width; f++) {
+    const own = constants.ownShare * ((ratios[f] as number) - general)
+    spread[f] = (expected[f] as number) * Math.exp(believed * (constants.steadinessShare * general + own))
   }
+  return { centre, spread }
 }
 
 /** The location of a Student-t distribution of that scale; of fewer than three values their median. */

@@ -10,7 +10,7 @@ import {
   TEMPLATE_FORM,
   type Template,
   type TemplateConstants,
-  Templates,
+  templateOf,
 } from './template.js'
 
 /** What a text is compared with: the population that the models were trained on, or one for texts of any length. */
@@ -54,9 +54,7 @@ export class TextModel {
   /** What its templates are made with, beside typings: those of another basis are others. */
   readonly basis: string
   readonly #artefact: EnrolmentArtefact
-  readonly #templates: Templates
-  /** What the typings of a user are expanded into. */
-  readonly #expanded: Float64Array[] = []
+  readonly #population: Population
   readonly #weighing: Weighing
   readonly #points: readonly DecisionPoint[]
   readonly #comparer: Comparer
@@ -73,7 +71,7 @@ export class TextModel {
     this.#artefact = artefact
     const { population, weights } =
       prior === 'shipped' ? shippedPopulation(artefact) : generalPopulation(artefact, keys, experience)
-    this.#templates = new Templates(population, artefact.constants)
+    this.#population = population
     this.basis = hashOf(keys, artefact.constants, population)
     this.#weighing = new Weighing(weights, artefact.constants.degrees)
     this.#points = prior === 'shipped' ? artefact.decision.points : generalPoints(artefact, keys)
@@ -89,14 +87,8 @@ export class TextModel {
 
   /** The template of a user, from the `timings` rows of their typings. */
   template(rows: readonly FeatureRow[]): Template {
-    const expanded = rows.map((row, i) => {
-      this.#expanded[i] ??= new Float64Array(widthOf(this.keys))
-      return expand(row, this.keys, this.#expanded[i])
-    })
-    const template = this.#templates.of(expanded)
-    // Whoever is deleted is not in these either.
-    for (const values of expanded) values.fill(0)
-    return template
+    const expanded = rows.map((row) => expand(row, this.keys))
+    return templateOf(expanded, this.#population, this.#artefact.constants)
   }
 
   /**

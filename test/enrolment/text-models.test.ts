@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TextModels, templateOf } from '../../src/enrolment/text-models.js'
+import { currentTemplate, TextModels } from '../../src/enrolment/text-models.js'
 import type { Text } from '../../src/enrolment/texts.js'
 import type { UserRecord } from '../../src/enrolment/user-record.js'
 import { timingsRow } from '../../src/keystroke/features.js'
@@ -75,10 +75,10 @@ t.test('a template that is kept is taken, and one of another basis is made anew'
   const held = new TextModels(() => models)
   const model = held.of(shipped('a'))
   const kept = held.kept(shipped('a'), samples)
-  t.equal(templateOf(model, record(kept)), kept)
-  t.same(templateOf(model, record(undefined)), model.template(rows))
+  t.equal(currentTemplate(model, record(kept)), kept)
+  t.same(currentTemplate(model, record(undefined)), model.template(rows))
   const other = new TextModel(models, KEYS, 'general')
-  t.same(templateOf(other, record(kept)), other.template(rows))
+  t.same(currentTemplate(other, record(kept)), other.template(rows))
   t.notSame(other.template(rows), model.template(rows))
   t.end()
 })

@@ -4,7 +4,7 @@ import {
   type Population,
   TEMPLATE_FORM,
   type TemplateConstants,
-  Templates,
+  templateOf,
 } from '../../src/templates/template.js'
 
 const CONSTANTS: TemplateConstants = {
@@ -26,8 +26,10 @@ const POPULATION: Population = {
 }
 
 const made = (...rows: [number, number][]) => {
-  const { centre, spread } = new Templates(POPULATION, CONSTANTS).of(
+  const { centre, spread } = templateOf(
     rows.map((row) => Float64Array.from(row)),
+    POPULATION,
+    CONSTANTS,
   )
   return { centre: [...centre], spread: [...spread] }
 }
@@ -117,7 +119,7 @@ t.test('the location is found by reweighting from the median, and of two typings
   const at = (steps: number, ...values: number[]) => {
     const population = { ...POPULATION, deviation: Float64Array.of(1, 1) }
     const rows = values.map((value) => Float64Array.of(value, 0))
-    return new Templates(population, { ...CONSTANTS, steps, priorTypings: 0 }).of(rows).centre[0] as number
+    return templateOf(rows, population, { ...CONSTANTS, steps, priorTypings: 0 }).centre[0] as number
   }
   t.equal(at(5, 1, 4), 2.5)
   t.equal(at(5, 5, 5, 5), 5)
